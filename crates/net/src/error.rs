@@ -1,0 +1,92 @@
+//! Failures by the step that failed. Each text says what was tried, what happened and, where there is one, what to
+//! try next; each language turns the kind into its own class at one border.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sunsocket_wire::{Headers, InvalidUrl};
+
+/// Which step failed, and thereby which class of error a language raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The address is not a `ws:` or `wss:` URL.
+    InvalidUrl,
+    /// Another argument cannot be used (a header with a line break, a close code that may not be sent).
+    InvalidArgument,
+    /// DNS, TCP: nothing answers there.
+    Connect,
+    /// The opening handshake was answered by something else than a WebSocket server.
+    Handshake,
+    /// A certificate or the TLS handshake was refused.
+    Tls,
+    /// `open_timeout` ran out.
+    ConnectTimeout,
+    /// The program gave up waiting (a cancelled connect, a Ctrl-C, exit).
+    Cancelled,
+    /// The connection is closing or closed.
+    Closed,
+    /// A message was larger than `max_message_size`.
+    MessageTooBig,
+    /// The server broke RFC 6455.
+    Protocol,
+    /// The established connection was lost: a reset, an unexpected end, an operating system's error.
+    Lost,
+    /// No pong came within `ping_timeout`, or no end of the closing handshake within `close_timeout`.
+    Timeout,
+}
+
+/// One failure: its kind and a complete text for people. Cheap to clone: several waiters may be told of it.
+#[derive(Clone, Debug)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    text: String,
+    answer: Option<HttpAnswer>,
+}
+
+/// What an HTTP server said in place of `101 Switching Protocols`.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The header lines.
+    pub headers: Headers,
+    /// The start of the body.
+    pub body: Vec<u8>,
+}
+
+impl Error {
+    /// An error of `kind` that reads `text`.
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, text: text.into(), answer: None }))
+    }
+
+    /// The opening handshake failed on what the server answered.
+    pub fn handshake(text: impl Into<String>, answer: Option<HttpAnswer>) -> Self {
+        Self(Arc::new(Inner { kind: ErrorKind::Handshake, text: text.into(), answer }))
+    }
+
+    pub(crate) fn invalid_url(error: InvalidUrl) -> Self {
+        Self::new(ErrorKind::InvalidUrl, error.to_string())
+    }
+
+    /// Which step failed.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the server answered to the opening handshake, where that is what failed.
+    pub fn answer(&self) -> Option<&HttpAnswer> {
+        self.0.answer.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+impl std::error::Error for Error {}

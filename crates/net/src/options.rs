@@ -1,0 +1,126 @@
+//! What a program may choose about a connection, with the default of each choice.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sunsocket_wire::Url;
+
+use crate::error::Error;
+
+/// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves
+/// the question to DNS. Called on the thread that connects, never on the reactor's.
+pub type Resolve = Arc<dyn Fn(&str, u16) -> Option<Vec<SocketAddr>> + Send + Sync>;
+
+/// Everything that [`crate::Reactor::connect`] needs to know.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// Where to connect to.
+    pub url: Url,
+    /// Further header lines of the opening handshake, in order.
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols to offer, best first.
+    pub subprotocols: Vec<String>,
+    /// The `Origin` header, if one is to be sent.
+    pub origin: Option<String>,
+    /// The `User-Agent` header; `None` sends none.
+    pub user_agent: Option<String>,
+    /// Certificates and host names of `wss`.
+    pub tls: TlsOptions,
+    /// How long DNS, TCP, TLS and the opening handshake may take together; `None` waits for ever.
+    pub open_timeout: Option<Duration>,
+    /// How long the closing handshake may take before TCP is cut.
+    pub close_timeout: Duration,
+    /// Silence after which a ping is sent; `None` sends none.
+    pub ping_interval: Option<Duration>,
+    /// How long a pong may take; `None` waits for ever.
+    pub ping_timeout: Option<Duration>,
+    /// Largest message accepted, in bytes; one byte more fails the connection with 1009.
+    pub max_message_size: usize,
+    /// Bound of the messages held while nobody listens.
+    pub max_held: HeldLimit,
+    /// Marks of the unsent bytes for back-pressure.
+    pub write_limit: WriteLimit,
+    /// Overrides DNS.
+    pub resolve: Option<Resolve>,
+}
+
+impl ConnectOptions {
+    /// The defaults for `url`.
+    ///
+    /// # Errors
+    /// `InvalidUrl` when `url` is not a `ws:` or `wss:` address (RFC 6455 section 3).
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let url = Url::parse(url).map_err(Error::invalid_url)?;
+        Ok(Self {
+            url,
+            headers: Vec::new(),
+            subprotocols: Vec::new(),
+            origin: None,
+            user_agent: Some(concat!("sunsocket/", env!("CARGO_PKG_VERSION")).to_owned()),
+            tls: TlsOptions::default(),
+            open_timeout: Some(Duration::from_secs(10)),
+            close_timeout: Duration::from_secs(10),
+            ping_interval: Some(Duration::from_secs(20)),
+            ping_timeout: Some(Duration::from_secs(20)),
+            max_message_size: 64 << 20,
+            max_held: HeldLimit::default(),
+            write_limit: WriteLimit::default(),
+            resolve: None,
+        })
+    }
+}
+
+/// How many messages are held while nobody listens: whichever bound comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldLimit {
+    /// Messages.
+    pub messages: usize,
+    /// Bytes of their payloads.
+    pub bytes: usize,
+}
+
+impl Default for HeldLimit {
+    fn default() -> Self {
+        Self { messages: 1024, bytes: 16 << 20 }
+    }
+}
+
+/// Back-pressure on the sending side: a sender waits above `high` unsent bytes until there are at most `low`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteLimit {
+    /// The high-water mark, in bytes.
+    pub high: usize,
+    /// The low-water mark, in bytes.
+    pub low: usize,
+}
+
+impl Default for WriteLimit {
+    fn default() -> Self {
+        Self { high: 1 << 20, low: 256 << 10 }
+    }
+}
+
+/// How `wss` is verified. By default: the system's trust store and the URL's host name.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// Trust these certificates (PEM) instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The same, given as PEM text.
+    pub ca_data: Option<Vec<u8>>,
+    /// The client's certificate chain (PEM).
+    pub cert_file: Option<PathBuf>,
+    /// The client's private key (PEM).
+    pub key_file: Option<PathBuf>,
+    /// The name to verify and to send as SNI, in place of the URL's host.
+    pub server_hostname: Option<String>,
+    /// `false` accepts any certificate.
+    pub verify: bool,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self { ca_file: None, ca_data: None, cert_file: None, key_file: None, server_hostname: None, verify: true }
+    }
+}
