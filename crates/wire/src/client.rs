@@ -1,0 +1,369 @@
+//! One connection after its opening handshake: bytes in, events out; messages in, bytes to write out.
+//!
+//! How to drive it:
+//! - give every byte that arrives to [`Client::receive`] and take events until it returns `None`;
+//! - while [`Client::read_target`] has a place, the next bytes may be read straight into it, then [`Client::filled`];
+//! - after that, [`Client::transmit`] appends the answers that are owed to the server;
+//! - [`Client::send`], [`Client::ping`], [`Client::close`] and [`Client::fail`] append one frame each.
+//!
+//! What it joins: `frame` reads headers, `message` puts fragments together, `control` and `close` keep the rest.
+
+use crate::close;
+use crate::control::ControlPayload;
+use crate::error::Violation;
+use crate::event::{CloseFrame, Event, Message, MessageKind};
+use crate::frame::{self, Header, MAX_SERVER_HEADER, Opcode};
+use crate::limits::Limits;
+use crate::message::Assembly;
+
+/// A frame of which more than this is missing may be read straight to where its message will live.
+const LARGE: u64 = 16 << 10;
+
+/// How far the closing handshake is (RFC 6455 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Neither side has said Close.
+    Open,
+    /// We have, and wait for the server's.
+    CloseSent,
+    /// The server has, and `transmit` owes the answer.
+    CloseReceived,
+    /// Both have, or the connection was failed.
+    Closed,
+}
+
+/// Where the rest of a large frame may be read to.
+#[derive(Debug)]
+pub struct ReadTarget<'a> {
+    /// Append to it.
+    pub buffer: &'a mut Vec<u8>,
+    /// At the most so many bytes; the buffer has room for them.
+    pub max: usize,
+}
+
+/// The framing state of one connection.
+#[derive(Debug)]
+pub struct Client {
+    limits: Limits,
+    state: State,
+    /// No byte of the server's counts any more: its Close was received or the connection was failed.
+    deaf: bool,
+    /// The beginning of a frame header that is not complete.
+    head: [u8; MAX_SERVER_HEADER],
+    head_len: usize,
+    /// The frame whose payload is being received.
+    frame: Option<Partial>,
+    message: Assembly,
+    /// The payload of a control frame that is not complete.
+    control: Option<Box<ControlPayload>>,
+    /// The newest ping that was not answered: an older one needs no answer of its own (5.5.3).
+    ping: Option<Box<ControlPayload>>,
+    /// The code of the server's Close that `transmit` is to echo.
+    echo: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    opcode: Opcode,
+    fin: bool,
+    missing: u64,
+}
+
+impl Client {
+    /// A connection whose opening handshake is over.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Open,
+            deaf: false,
+            head: [0; MAX_SERVER_HEADER],
+            head_len: 0,
+            frame: None,
+            message: Assembly::default(),
+            control: None,
+            ping: None,
+            echo: None,
+        }
+    }
+
+    /// How far the closing handshake is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    // ---- receiving
+
+    /// Takes the next event out of `input`, which moves on; `None`: all of it was taken. A whole message in one frame is
+    /// borrowed from the input. After the server's Close, and after a violation, every byte is taken and ignored.
+    ///
+    /// # Errors
+    /// What the server did wrong: give it to [`Client::fail`].
+    pub fn receive<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        let event = self.next_event(input);
+        if event.is_err() {
+            self.go_deaf();
+        }
+        event
+    }
+
+    fn go_deaf(&mut self) {
+        self.deaf = true;
+        self.frame = None;
+        self.message = Assembly::default();
+        self.control = None;
+    }
+
+    fn next_event<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
+        loop {
+            if self.deaf {
+                *input = &[];
+                return Ok(None);
+            }
+            if self.frame.is_some() {
+                match self.take_payload(input)? {
+                    Some(event) => return Ok(Some(event)),
+                    None if input.is_empty() => return Ok(None),
+                    None => continue,
+                }
+            }
+            let (header, rest) = if self.head_len == 0 {
+                match Header::parse(input)? {
+                    Some((header, size)) => (header, &input[size..]),
+                    None => {
+                        self.head[..input.len()].copy_from_slice(input);
+                        self.head_len = input.len();
+                        *input = &[];
+                        return Ok(None);
+                    }
+                }
+            } else {
+                match self.complete_header(input)? {
+                    Some(header) => (header, *input),
+                    None => return Ok(None),
+                }
+            };
+            *input = rest;
+            let Header { fin, opcode, len } = header;
+            if !opcode.is_control() {
+                self.message
+                    .check(opcode, len, self.limits.max_message_size)?;
+                if fin && opcode != Opcode::Continuation && len <= input.len() as u64 {
+                    // The common case: a whole message in one frame, and all of it is here.
+                    let (payload, rest) = input.split_at(len as usize);
+                    *input = rest;
+                    return Ok(Some(Event::Message(Assembly::whole(opcode, payload)?)));
+                }
+                self.message.begin(opcode);
+            }
+            self.frame = Some(Partial {
+                opcode,
+                fin,
+                missing: len,
+            });
+        }
+    }
+
+    /// Goes on with a header whose beginning came earlier, a byte at a time: there are ten at the most.
+    fn complete_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, Violation> {
+        while let Some((first, rest)) = input.split_first() {
+            self.head[self.head_len] = *first;
+            self.head_len += 1;
+            *input = rest;
+            if let Some((header, _)) = Header::parse(&self.head[..self.head_len])? {
+                self.head_len = 0;
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what `input` has of the frame's payload; an event when that completes something.
+    fn take_payload(&mut self, input: &mut &[u8]) -> Result<Option<Event<'static>>, Violation> {
+        let Some(frame) = &mut self.frame else {
+            return Ok(None);
+        };
+        let count = usize::try_from(frame.missing)
+            .unwrap_or(usize::MAX)
+            .min(input.len());
+        let (piece, rest) = input.split_at(count);
+        *input = rest;
+        frame.missing -= count as u64;
+        let (opcode, complete) = (frame.opcode, frame.missing == 0);
+        if opcode.is_control() {
+            let mut payload = match self.control.take() {
+                Some(payload) => payload,
+                None => Box::new(
+                    ControlPayload::new(b"").unwrap_or_else(|| unreachable!("nothing fits")),
+                ),
+            };
+            payload.append(piece);
+            if !complete {
+                self.control = Some(payload);
+                return Ok(None);
+            }
+            self.frame = None;
+            return self.control_event(opcode, payload).map(Some);
+        }
+        self.message.push(piece)?;
+        self.end_of_data_frame(complete)
+    }
+
+    fn end_of_data_frame(&mut self, complete: bool) -> Result<Option<Event<'static>>, Violation> {
+        let Some(frame) = self.frame.filter(|_| complete) else {
+            return Ok(None);
+        };
+        self.frame = None;
+        if !frame.fin {
+            return Ok(None);
+        }
+        Ok(self.message.finish()?.map(Event::Message))
+    }
+
+    fn control_event(
+        &mut self,
+        opcode: Opcode,
+        payload: Box<ControlPayload>,
+    ) -> Result<Event<'static>, Violation> {
+        match opcode {
+            Opcode::Close => {
+                let frame = close::parse((*payload).as_ref())?;
+                self.go_deaf();
+                self.ping = None;
+                if self.state == State::CloseSent {
+                    self.state = State::Closed;
+                } else {
+                    self.state = State::CloseReceived;
+                    self.echo = Some(frame.code);
+                }
+                Ok(Event::Close(frame))
+            }
+            Opcode::Ping => {
+                let event = Event::Ping(*payload);
+                if self.state == State::Open {
+                    self.ping = Some(payload);
+                }
+                Ok(event)
+            }
+            _ => Ok(Event::Pong(*payload)),
+        }
+    }
+
+    /// While much of a data frame's payload is missing: where its next bytes may be read straight to.
+    pub fn read_target(&mut self) -> Option<ReadTarget<'_>> {
+        let frame = self
+            .frame
+            .filter(|frame| !frame.opcode.is_control() && frame.missing > LARGE)?;
+        let (buffer, max) = self.message.target(frame.missing)?;
+        Some(ReadTarget { buffer, max })
+    }
+
+    /// Bytes were appended to the target; `Some` when they complete a message.
+    ///
+    /// # Errors
+    /// As [`Client::receive`].
+    pub fn filled(&mut self, count: usize) -> Result<Option<Event<'static>>, Violation> {
+        let filled = self.fill(count);
+        if filled.is_err() {
+            self.go_deaf();
+        }
+        filled
+    }
+
+    fn fill(&mut self, count: usize) -> Result<Option<Event<'static>>, Violation> {
+        let Some(frame) = &mut self.frame else {
+            return Ok(None);
+        };
+        frame.missing = frame.missing.saturating_sub(count as u64);
+        let complete = frame.missing == 0;
+        self.message.validate()?;
+        self.end_of_data_frame(complete)
+    }
+
+    /// Bytes of a message that has begun and is not complete.
+    pub fn partial_len(&self) -> usize {
+        self.message.len()
+    }
+
+    // ---- sending
+
+    /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun.
+    pub fn send(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        key: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.state != State::Open {
+            return false;
+        }
+        let opcode = match kind {
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
+        };
+        frame::append(opcode, payload, key, out);
+        true
+    }
+
+    /// Appends a ping. False when the closing handshake has begun or the payload is longer than 125 bytes.
+    pub fn ping(&mut self, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) -> bool {
+        let may = self.state == State::Open && payload.len() <= ControlPayload::MAX;
+        if may {
+            frame::append(Opcode::Ping, payload, key, out);
+        }
+        may
+    }
+
+    /// Appends our Close; 1005 stands for none of code and reason. False when we have sent one before.
+    pub fn close(&mut self, code: u16, reason: &str, key: [u8; 4], out: &mut Vec<u8>) -> bool {
+        self.state = match self.state {
+            State::Open => State::CloseSent,
+            State::CloseReceived => State::Closed,
+            State::CloseSent | State::Closed => return false,
+        };
+        self.echo = None;
+        self.ping = None;
+        frame::append(Opcode::Close, &close::payload(code, reason), key, out);
+        true
+    }
+
+    /// Fails the connection (7.1.7): appends a Close with the violation's code, if none was sent before.
+    pub fn fail(&mut self, violation: &Violation, key: [u8; 4], out: &mut Vec<u8>) -> bool {
+        let sent = self.close(violation.code, "", key, out);
+        self.state = State::Closed;
+        self.go_deaf();
+        sent
+    }
+
+    /// Appends what is owed to the server: the answer to its newest ping, the answer to its Close. `key` is asked for a
+    /// masking key for each. True when something was appended.
+    pub fn transmit(&mut self, key: &mut dyn FnMut() -> [u8; 4], out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        if let Some(ping) = self.ping.take() {
+            frame::append(Opcode::Pong, (*ping).as_ref(), key(), out);
+        }
+        if let Some(code) = self.echo {
+            self.close(code, "", key(), out);
+        }
+        out.len() > before
+    }
+}
+
+/// For tests and drivers that want one owned message.
+impl Message<'_> {
+    /// The same message with a payload of its own.
+    pub fn into_owned(self) -> Message<'static> {
+        Message {
+            kind: self.kind,
+            ascii: self.ascii,
+            payload: self.payload.into_owned().into(),
+        }
+    }
+}
+
+impl CloseFrame {
+    /// Whether the frame carried no code (1005).
+    pub fn is_empty(&self) -> bool {
+        self.code == close::NO_CODE
+    }
+}

@@ -1,0 +1,47 @@
+//! What the client reports.
+
+use std::borrow::Cow;
+
+use crate::control::ControlPayload;
+
+/// What a message is on the wire (RFC 6455 5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// UTF-8, validated.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// One whole message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Text or binary.
+    pub kind: MessageKind,
+    /// A text known to be pure ASCII: a language may then build its string faster. False says nothing.
+    pub ascii: bool,
+    /// The bytes: borrowed from the input where the message came whole and in one frame.
+    pub payload: Cow<'a, [u8]>,
+}
+
+/// The server's Close frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseFrame {
+    /// The close code; 1005 when the frame had none (RFC 6455 7.1.5).
+    pub code: u16,
+    /// The close reason.
+    pub reason: String,
+}
+
+/// Something that the server did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message is complete.
+    Message(Message<'a>),
+    /// A ping; [`crate::Client::transmit`] answers it.
+    Ping(ControlPayload),
+    /// A pong, asked for or not.
+    Pong(ControlPayload),
+    /// The server's Close; [`crate::Client::transmit`] answers it. The last event.
+    Close(CloseFrame),
+}
