@@ -1,14 +1,23 @@
-//! One connection, from connecting to closed: joins stream, wire client, inbox and outbox.
+//! One connection as its language sees it: a handle that any thread may call.
+//!
+//! The moving parts are joined in `link` (socket, framing, unsent bytes: behind one lock) and `inbox` (messages that
+//! wait: behind another). What is asked on every message is an atomic beside them. Nothing here runs foreign code while
+//! a lock is held, except the copying that `take` is given.
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use sunsocket_wire::{Headers, Message, MessageKind};
+use sunsocket_wire::{Headers, Message, MessageKind, Url, valid_close_code_to_send};
 
-use crate::error::Error;
-use crate::reactor::{Reactor, Waited};
+use crate::connect::{Cancel, Connected};
+use crate::error::{Error, ErrorKind};
+use crate::inbox::Inbox;
+use crate::link::Link;
+use crate::options::ConnectOptions;
+use crate::reactor::{Reactor, Waited, lock};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +35,8 @@ pub enum State {
 /// How a connection ended.
 #[derive(Clone, Debug)]
 pub struct Closed {
-    /// The close code: the peer's, ours where the peer sent none after a failure of its own, 1005 for a Close without
-    /// code, 1006 for a lost connection (RFC 6455 7.1.5).
+    /// The close code: the peer's, ours where we failed the connection, 1005 for a Close without code, 1006 for a lost
+    /// connection (RFC 6455 7.1.5).
     pub code: u16,
     /// The close reason.
     pub reason: String,
@@ -60,91 +69,256 @@ pub enum Room {
 }
 
 /// One WebSocket connection. Every method may be called from any thread; none of them runs foreign code.
-pub struct Connection {}
+pub struct Connection {
+    id: u64,
+    pub(crate) url: Url,
+    reactor: Arc<Reactor>,
+    pub(crate) close_timeout: Duration,
+    state: AtomicU8,
+    /// Somebody listens for messages, so that new ones are to be reported.
+    pub(crate) listening: AtomicBool,
+    /// Somebody has pulled messages.
+    pulled: AtomicBool,
+    /// On the reactor's ready list.
+    ready: AtomicBool,
+    /// Senders are to wait. Mirrors the outbox, to be read without its lock.
+    pub(crate) full: AtomicBool,
+    /// Reading waits for room in the inbox. Mirrors the link, to be read without its lock.
+    pub(crate) paused: AtomicBool,
+    pub(crate) opened_due: AtomicBool,
+    pub(crate) writable_due: AtomicBool,
+    close_reported: AtomicBool,
+    pub(crate) inbox: Mutex<Inbox>,
+    link: Mutex<Link>,
+    pub(crate) handshake: OnceLock<Handshake>,
+    pub(crate) closed: OnceLock<Closed>,
+    user: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    cancel: Cancel,
+}
 
-#[allow(unused_variables, clippy::todo)]
 impl Connection {
+    pub(crate) fn new(reactor: Arc<Reactor>, options: &ConnectOptions) -> Result<Arc<Self>, Error> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let cancel = Cancel::new().map_err(|error| {
+            let text = format!("cannot connect to {}: no descriptor is left ({error})", options.url);
+            Error::new(ErrorKind::Connect, text)
+        })?;
+        Ok(Arc::new(Self {
+            // Half of it goes into the poller's key; 2^32 connections are more than a process sees.
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
+            url: options.url.clone(),
+            reactor,
+            close_timeout: options.close_timeout,
+            state: AtomicU8::new(State::Connecting as u8),
+            listening: AtomicBool::new(false),
+            pulled: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            opened_due: AtomicBool::new(false),
+            writable_due: AtomicBool::new(false),
+            close_reported: AtomicBool::new(false),
+            inbox: Mutex::new(Inbox::new(options.max_held)),
+            link: Mutex::new(Link::new(options)),
+            handshake: OnceLock::new(),
+            closed: OnceLock::new(),
+            user: Mutex::default(),
+            cancel,
+        }))
+    }
+
     /// A number that no other connection of this process has.
     pub fn id(&self) -> u64 {
-        todo!()
+        self.id
     }
+
+    /// Where it leads to.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// The reactor that this connection belongs to.
     pub fn reactor(&self) -> &Arc<Reactor> {
-        todo!()
+        &self.reactor
     }
-    /// Keeps what the language knows about this connection, once. It is dropped by [`Connection::detach`].
+
+    /// Keeps what the language knows about this connection. It is dropped by [`Connection::detach`].
     pub fn attach(&self, user: Arc<dyn Any + Send + Sync>) {
-        todo!()
+        let before = lock(&self.user).replace(user);
+        drop(before);
     }
+
     /// What [`Connection::attach`] keeps.
     pub fn user(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        todo!()
+        lock(&self.user).clone()
     }
+
     /// Lets go of what [`Connection::attach`] keeps.
     pub fn detach(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        todo!()
+        lock(&self.user).take()
     }
+
     /// Where it stands.
     pub fn state(&self) -> State {
-        todo!()
+        match self.state.load(Ordering::SeqCst) {
+            0 => State::Connecting,
+            1 => State::Open,
+            2 => State::Closing,
+            _ => State::Closed,
+        }
     }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::SeqCst);
+    }
+
     /// How it ended, once it has.
     pub fn closed(&self) -> Option<Closed> {
-        todo!()
+        self.closed.get().cloned()
     }
+
     /// What the opening handshake settled, once it is over.
     pub fn handshake(&self) -> Option<Handshake> {
-        todo!()
+        self.handshake.get().cloned()
     }
+
     /// The last measured round trip of a ping.
     pub fn latency(&self) -> Option<Duration> {
-        todo!()
+        self.link()?.keep_alive.latency()
+    }
+
+    /// Whether this process is the child of a fork that the connection was made before.
+    pub fn is_forked(&self) -> bool {
+        self.reactor.is_forked()
+    }
+
+    /// The link, unless this is the child of a fork, where its lock may be held by a thread that does not exist.
+    fn link(&self) -> Option<std::sync::MutexGuard<'_, Link>> {
+        (!self.is_forked()).then(|| lock(&self.link))
+    }
+
+    // ---- connecting
+
+    pub(crate) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// The opening handshake is over. `report`: the language hears of it through the ready list.
+    pub(crate) fn opened(self: &Arc<Self>, connected: Connected, report: bool) {
+        let Some(mut link) = self.link() else { return };
+        if report {
+            self.opened_due.store(true, Ordering::SeqCst);
+        }
+        link.open(self, connected);
+        drop(link);
+        self.report();
+    }
+
+    /// Connecting came to nothing.
+    pub(crate) fn failed_to_open(self: &Arc<Self>, error: Error) {
+        let Some(mut link) = self.link() else { return };
+        self.opened_due.store(true, Ordering::SeqCst);
+        link.finish(self, Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) });
     }
 
     // ---- receiving
 
-    /// Says whether anybody listens for messages: then new ones make the connection ready.
-    pub fn listen(&self, listening: bool) {
-        todo!()
+    /// Says whether anybody listens for messages: then new ones, and those that are held, make the connection ready.
+    pub fn listen(self: &Arc<Self>, listening: bool) {
+        if self.is_forked() || self.listening.swap(listening, Ordering::SeqCst) == listening {
+            return;
+        }
+        let due = if listening {
+            self.has_message()
+        } else {
+            // A close that waited for the listener to get its messages is due now.
+            self.state() == State::Closed && !self.close_was_reported()
+        };
+        if due {
+            self.report();
+        }
     }
+
     /// Says that somebody pulls messages: from now on a full hold pauses reading in place of dropping the oldest.
     pub fn pull(&self) {
-        todo!()
+        if !self.pulled.load(Ordering::Relaxed) {
+            self.pulled.store(true, Ordering::SeqCst);
+        }
     }
+
+    /// Whether somebody may be waiting for every message, so that none may be dropped.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.listening.load(Ordering::SeqCst) || self.pulled.load(Ordering::SeqCst)
+    }
+
     /// Whether a message is held.
     pub fn has_message(&self) -> bool {
-        todo!()
+        !self.is_forked() && !lock(&self.inbox).is_empty()
     }
-    /// Takes the oldest message off the hold. `read` runs under the connection's lock: it must only copy.
-    pub fn take<T>(&self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
-        todo!()
+
+    /// Takes the oldest message off the hold. `read` runs under a lock: it must only copy.
+    pub fn take<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
+        if self.is_forked() {
+            return None;
+        }
+        let mut inbox = lock(&self.inbox);
+        let taken = inbox.pop(read)?;
+        if self.paused.load(Ordering::SeqCst) && inbox.has_room() {
+            drop(inbox);
+            if let Some(mut link) = self.link() {
+                link.resume(self);
+            }
+        }
+        Some(taken)
     }
+
     /// How many messages were dropped because nobody ever listened, since the last call (for one warning).
     pub fn take_dropped(&self) -> u64 {
-        todo!()
+        if self.is_forked() { 0 } else { lock(&self.inbox).take_dropped() }
     }
 
     // ---- what happened, each reported once; asked after the connection came out of Reactor::next_ready
 
     /// True once, when a `Reactor::connect` ended: either `state()` is Open, or `closed()` tells the failure.
     pub fn take_opened(&self) -> bool {
-        todo!()
+        self.opened_due.swap(false, Ordering::SeqCst)
     }
+
     /// True once, when the connection has closed and no listener is owed a message any more: fire OnClose now.
     pub fn take_closed(&self) -> bool {
-        todo!()
+        if self.state() != State::Closed || self.is_forked() {
+            return false;
+        }
+        let owed = self.listening.load(Ordering::SeqCst) && self.has_message();
+        !owed && !self.close_reported.swap(true, Ordering::SeqCst)
     }
+
     /// Whether [`Connection::take_closed`] has said so.
     pub fn close_was_reported(&self) -> bool {
-        todo!()
+        self.close_reported.load(Ordering::SeqCst)
     }
+
     /// True once after each `Room::Full`, when the unsent bytes fell to the low-water mark (or the connection closed).
     pub fn take_writable(&self) -> bool {
-        todo!()
+        self.writable_due.swap(false, Ordering::SeqCst)
     }
+
     /// Makes the connection come out of `Reactor::next_ready` again and wakes the reactor's owner.
     pub fn request_delivery(self: &Arc<Self>) {
-        todo!()
+        if !self.is_forked() {
+            self.report();
+        }
+    }
+
+    /// Puts the connection on the ready list, where it stands once.
+    pub(crate) fn report(self: &Arc<Self>) {
+        if !self.ready.swap(true, Ordering::SeqCst) {
+            self.reactor.report(Arc::clone(self));
+        }
+    }
+
+    pub(crate) fn left_ready_list(&self) {
+        self.ready.store(false, Ordering::SeqCst);
     }
 
     // ---- sending
@@ -154,46 +328,152 @@ impl Connection {
     /// # Errors
     /// `Closed` when the connection is not open.
     pub fn send(self: &Arc<Self>, kind: MessageKind, payload: &[u8]) -> Result<Room, Error> {
-        todo!()
+        let Some(mut link) = self.link() else { return Err(self.not_open()) };
+        if self.state() != State::Open {
+            drop(link);
+            return Err(self.not_open());
+        }
+        Ok(link.send(self, kind, payload))
     }
+
     /// Bytes that the operating system has not taken yet.
     pub fn unsent(&self) -> usize {
-        todo!()
+        self.link().map_or(0, |link| link.unsent())
     }
+
     /// Whether a sender should wait: true from above the high-water mark until at or below the low-water mark.
     pub fn is_full(&self) -> bool {
-        todo!()
+        self.full.load(Ordering::SeqCst)
     }
+
     /// Writes out what is corked or queued as far as the operating system takes it now; true when nothing is left.
     pub fn flush(self: &Arc<Self>) -> bool {
-        todo!()
+        let Some(mut link) = self.link() else { return true };
+        link.write_out(self);
+        link.unsent() == 0
     }
+
     /// Waits (the calling thread may turn the reactor) until there is room; see [`Reactor::wait`].
     pub fn wait_for_room(self: &Arc<Self>, until: Option<Instant>) -> Waited {
-        todo!()
+        self.reactor.wait(until, &mut || !self.is_full())
     }
+
     /// Sends a ping. The number it returns is what `pong_arrived` waits for. An empty payload is replaced by a unique one.
     ///
     /// # Errors
-    /// `Closed`, or `InvalidArgument` for a payload of more than 125 bytes.
+    /// `Closed`, or `InvalidArgument` for a payload of more than 125 bytes (RFC 6455 5.5).
     pub fn ping(self: &Arc<Self>, payload: &[u8]) -> Result<u64, Error> {
-        todo!()
+        if payload.len() > 125 {
+            let text = format!("cannot ping with {} bytes: a ping carries 125 at the most", payload.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        let Some(mut link) = self.link() else { return Err(self.not_open()) };
+        if self.state() != State::Open {
+            drop(link);
+            return Err(self.not_open());
+        }
+        Ok(link.ping(self, payload))
     }
-    /// The round trip of ping `number` (or of a later one, which answers for it), once its pong came. A connection with
-    /// unanswered pings of the program becomes ready when a pong comes.
+
+    /// The round trip of ping `number` (or of a later one, which answers for it), once its pong came.
     pub fn pong_arrived(&self, number: u64) -> Option<Duration> {
-        todo!()
+        self.link()?.keep_alive.round_trip(number)
     }
+
+    // ---- closing
+
     /// Starts the closing handshake and returns; does nothing when it was started before. Discards messages that were not
-    /// delivered yet.
+    /// delivered yet. A connection that is still connecting gives up.
     ///
     /// # Errors
     /// `InvalidArgument` for a code that may not be sent (RFC 6455 7.4) or a reason of more than 123 bytes.
     pub fn close(self: &Arc<Self>, code: u16, reason: &str) -> Result<(), Error> {
-        todo!()
+        if !valid_close_code_to_send(code) {
+            let text = format!(
+                "cannot close with code {code}: a client may send 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999; \
+                 use 1000 for a normal end or 4000 to 4999 for meanings of your own"
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        if reason.len() > 123 {
+            let text = format!(
+                "cannot close with a reason of {} bytes: 123 bytes of UTF-8 are the most that a Close frame holds",
+                reason.len()
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        let Some(mut link) = self.link() else { return Ok(()) };
+        match self.state() {
+            State::Connecting => {
+                self.cancel.cancel();
+                link.give_up(self);
+            }
+            State::Open => {
+                link.close(self, code, reason);
+                lock(&self.inbox).clear();
+            }
+            State::Closing | State::Closed => {}
+        }
+        Ok(())
     }
+
     /// Drops TCP at once (close code 1006), or gives up connecting.
     pub fn abort(self: &Arc<Self>) {
-        todo!()
+        let Some(mut link) = self.link() else { return };
+        self.cancel.cancel();
+        link.give_up(self);
+    }
+
+    /// Why nothing can be sent now.
+    fn not_open(&self) -> Error {
+        let url = &self.url;
+        if self.is_forked() {
+            let text = format!(
+                "cannot use the connection to {url} here: it was opened before this process was forked; \
+                 connect again in the child"
+            );
+            return Error::new(ErrorKind::Closed, text);
+        }
+        let why = match (self.state(), self.closed.get()) {
+            (State::Connecting, _) => "it is not open yet".to_owned(),
+            (_, Some(Closed { error: Some(error), .. })) => format!("it has ended: {error}"),
+            (_, Some(Closed { code, reason, by_peer, .. })) => {
+                let who = if *by_peer { "by the server" } else { "by this side" };
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                format!("it was closed {who} with code {code}{reason}")
+            }
+            _ => "it is closing".to_owned(),
+        };
+        Error::new(ErrorKind::Closed, format!("cannot send to {url}: {why}"))
+    }
+
+    // ---- for the reactor
+
+    /// The socket is ready, as the poller saw it.
+    pub(crate) fn on_readiness(
+        self: &Arc<Self>,
+        buffer: &mut [u8],
+        readable: bool,
+        writable: bool,
+        hangup: bool,
+        now: Instant,
+    ) {
+        let mut link = lock(&self.link);
+        if writable {
+            link.write_out(self);
+        }
+        if readable {
+            link.read_in(self, buffer, hangup, now);
+        }
+    }
+
+    /// The time that was asked for has come.
+    pub(crate) fn on_timer(self: &Arc<Self>, now: Instant) {
+        lock(&self.link).on_timer(self, now);
+    }
+
+    /// Writes what a sender left to the reactor. `paced`: the caller comes again every 200 microseconds; true when it is to.
+    pub(crate) fn flush_for_reactor(self: &Arc<Self>, paced: bool) -> bool {
+        lock(&self.link).flush_listed(self, paced)
     }
 }

@@ -121,6 +121,13 @@ pub struct TlsOptions {
 
 impl Default for TlsOptions {
     fn default() -> Self {
-        Self { ca_file: None, ca_data: None, cert_file: None, key_file: None, server_hostname: None, verify: true }
+        Self {
+            ca_file: None,
+            ca_data: None,
+            cert_file: None,
+            key_file: None,
+            server_hostname: None,
+            verify: true,
+        }
     }
 }

@@ -1,66 +1,167 @@
-//! One turn: wait, read, write, fire timers. Who turns is `leader`'s question.
+//! One turn: wait, read, write, fire timers.
+//!
+//! A reactor is turned by one thread at a time, whoever holds `turner`; who that should be is `leader`'s question.
+//! Everything else may be touched from any thread. Locks are taken in this order and never the other way round:
+//! `turner`, then one connection's `link`, then one of the leaves (an inbox, the table, a list, the timers).
+//!
+//! No turn is owed to anybody who is not told: what happens to a connection puts it on the `ready` list, and
+//! [`Reactor::alert`] wakes whoever sleeps while there is something on a list. The order "put it on the list, then read
+//! `asleep`" on one side and "set `asleep`, then read the lists" on the other is what loses no wake-up.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use slab::Slab;
+
+use crate::connect;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::fork;
+use crate::guardian::Guardian;
+use crate::leader::Leadership;
 use crate::options::ConnectOptions;
+use crate::poller::{Events, Poller, Readiness};
+use crate::spin::{LOOK, Spin};
+use crate::timers::Timers;
+
+pub use crate::guardian::BusyReport;
+pub use crate::leader::Waited;
+
+/// One read takes at most this much; it holds thousands of small messages.
+const READ_BUFFER: usize = 256 << 10;
+/// While a thread sends a stream of messages, what gathered is written this often.
+const PACE: Duration = Duration::from_micros(200);
 
 /// Who turns a reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A thread of its own, which sleeps in [`Reactor::turn`] (the dispatcher, the script host).
     Thread,
-    /// A foreign event loop that watches [`Reactor::descriptor`] and calls `turn` with a time that is past.
+    /// A foreign event loop that watches [`Reactor::descriptor`]; when it is readable the loop calls `turn` with a time
+    /// that is past, then `dispatch`.
     Foreign,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
-    /// What was waited for is there.
-    Ready,
-    /// The time is over.
-    TimedOut,
-    /// Neither: look whether a signal (SIGINT) came in, then wait again. Comes at least every 100 ms or on EINTR.
-    Look,
-}
-
-/// The guardian had to step in while the owner was away.
-#[derive(Clone, Copy, Debug)]
-pub struct BusyReport {
-    /// How long the owner was away, to about a tenth of a second.
-    pub away: Duration,
-}
-
 /// Sockets, timers and the connections that they belong to.
-pub struct Reactor {}
-
-/// While this lives, the thread that made it delivers to handlers: what it sends is corked, and the guardian watches.
-pub struct Dispatch<'a> {
-    _reactor: &'a Reactor,
+pub struct Reactor {
+    id: u64,
+    role: Role,
+    generation: u32,
+    pub(crate) poller: Poller,
+    pub(crate) timers: Timers,
+    /// Connections with a socket, by the key that the poller reports.
+    table: Mutex<Slab<Arc<Connection>>>,
+    turner: Mutex<Turner>,
+    ready: Mutex<VecDeque<Arc<Connection>>>,
+    /// Connections with bytes to write that nobody is about to write.
+    flushes: Mutex<Vec<Arc<Connection>>>,
+    /// Connections to read from although the poller will not say so (plaintext left inside TLS).
+    revisits: Mutex<Vec<Arc<Connection>>>,
+    /// Whoever turns is in, or about to enter, a wait that only the poller's waker ends.
+    asleep: AtomicBool,
+    /// Somebody called `wake`.
+    woken: AtomicBool,
+    /// Something was sent since the last wait: an answer may come soon.
+    sent: AtomicBool,
+    pub(crate) leadership: Leadership,
+    pub(crate) guardian: Guardian,
 }
 
-#[allow(unused_variables, clippy::todo)]
+/// What only the thread that turns touches.
+pub(crate) struct Turner {
+    events: Events,
+    /// Shared by all connections; made at the first turn.
+    buffer: Vec<u8>,
+    spin: Spin,
+    /// Connections whose senders leave the writing to us, every `PACE`.
+    streams: Vec<Arc<Connection>>,
+    paced: Instant,
+}
+
+thread_local! {
+    /// The reactor for which this thread is delivering; 0 for none.
+    static DISPATCHING: Cell<u64> = const { Cell::new(0) };
+}
+
+/// While this lives, the thread that made it delivers to handlers: what it sends is corked until the end of the batch.
+pub struct Dispatch<'a> {
+    reactor: &'a Reactor,
+    outer: u64,
+}
+
+impl Drop for Dispatch<'_> {
+    fn drop(&mut self) {
+        DISPATCHING.set(self.outer);
+        if self.reactor.is_forked() {
+            return;
+        }
+        self.reactor.flush_listed(None);
+        if self.reactor.role == Role::Foreign && self.outer != self.reactor.id {
+            self.reactor.guardian.home();
+            self.reactor.asleep.store(true, Ordering::SeqCst);
+            if self.reactor.owner_has_work() {
+                self.reactor.alert();
+            }
+        }
+    }
+}
+
 impl Reactor {
     /// A reactor with no connections.
     ///
     /// # Errors
-    /// The operating system's, when it has no descriptors or threads left.
+    /// The operating system's, when it has no descriptors left.
     pub fn new(role: Role) -> io::Result<Arc<Self>> {
-        todo!()
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Ok(Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            role,
+            generation: fork::generation(),
+            poller: Poller::new()?,
+            timers: Timers::default(),
+            table: Mutex::new(Slab::new()),
+            turner: Mutex::new(Turner {
+                events: Events::default(),
+                buffer: Vec::new(),
+                spin: Spin::new(),
+                streams: Vec::new(),
+                paced: Instant::now(),
+            }),
+            ready: Mutex::default(),
+            flushes: Mutex::default(),
+            revisits: Mutex::default(),
+            asleep: AtomicBool::new(role == Role::Foreign),
+            woken: AtomicBool::new(false),
+            sent: AtomicBool::new(false),
+            leadership: Leadership::default(),
+            guardian: Guardian::new()?,
+        }))
     }
-    /// Starts to connect and returns at once (on a thread of its own); the connection becomes ready when that ended
-    /// ([`Connection::take_opened`]).
+
+    /// Starts to connect and returns at once (the work is done on a thread of its own); the connection becomes ready when
+    /// that ended ([`Connection::take_opened`]).
     ///
     /// # Errors
-    /// `InvalidArgument` before anything is sent.
+    /// `InvalidArgument` or `Tls` for what is known before anything is sent; `Connect` when no thread can be started.
     pub fn connect(self: &Arc<Self>, options: ConnectOptions) -> Result<Arc<Connection>, Error> {
-        todo!()
+        let prepared = connect::prepare(&options)?;
+        let connection = Connection::new(Arc::clone(self), &options)?;
+        self.guardian.start(self);
+        let connecting = Arc::clone(&connection);
+        connect::spawn(move || {
+            match connect::connect(&prepared, &options, connecting.cancel(), &mut || false) {
+                Ok(connected) => connecting.opened(connected, true),
+                Err(error) => connecting.failed_to_open(error),
+            }
+        })?;
+        Ok(connection)
     }
+
     /// Connects on the calling thread and returns the open connection. `interrupted` is asked at least every 100 ms and on
     /// EINTR; true gives up with `Cancelled`.
     ///
@@ -71,56 +172,442 @@ impl Reactor {
         options: ConnectOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Arc<Connection>, Error> {
-        todo!()
+        let prepared = connect::prepare(&options)?;
+        let connection = Connection::new(Arc::clone(self), &options)?;
+        self.guardian.start(self);
+        let connected = connect::connect(&prepared, &options, connection.cancel(), interrupted)?;
+        connection.opened(connected, false);
+        Ok(connection)
     }
+
     /// The owner's turn: sleeps until a connection is ready, `wake` is called, a signal interrupts, or `until` (`None`: no
     /// end; a time that is past: only looks). Returns with whatever is ready, maybe nothing.
     pub fn turn(&self, until: Option<Instant>) {
-        todo!()
+        if self.is_forked() {
+            return;
+        }
+        if self.role == Role::Foreign {
+            self.asleep.store(false, Ordering::SeqCst);
+            self.guardian.away();
+            let mut turner = lock(&self.turner);
+            let _ = self.turn_once_now(&mut turner);
+            drop(turner);
+            self.leadership.notify_followers();
+            return;
+        }
+        self.guardian.home();
+        loop {
+            if self.woken.swap(false, Ordering::SeqCst) || !lock(&self.ready).is_empty() {
+                break;
+            }
+            let turner = if self.leadership.is_pulled() { None } else { self.owner_turner() };
+            let Some(mut turner) = turner else {
+                let owner_has_work = || self.owner_has_work();
+                self.leadership.park(until, &owner_has_work);
+                // Bytes that a pulling thread corked and left behind.
+                self.flush_listed(None);
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    break;
+                }
+                continue;
+            };
+            self.leadership.owner_leads(true);
+            let turned = self.turn_once(&mut turner, until, true);
+            self.leadership.owner_leads(false);
+            drop(turner);
+            self.leadership.notify_followers();
+            // An error is a signal that came in: its handling is for the owner.
+            if turned.is_err() || until.is_some_and(|until| Instant::now() >= until) {
+                break;
+            }
+        }
+        self.guardian.away();
     }
+
     /// The next connection with something to report, in order of occurrence.
     pub fn next_ready(&self) -> Option<Arc<Connection>> {
-        todo!()
+        if self.is_forked() {
+            return None;
+        }
+        let connection = lock(&self.ready).pop_front()?;
+        connection.left_ready_list();
+        Some(connection)
     }
+
     /// Marks the calling thread as delivering until the guard is dropped. May be nested (a handler that waits).
     pub fn dispatch(&self) -> Dispatch<'_> {
-        todo!()
+        Dispatch { reactor: self, outer: DISPATCHING.replace(self.id) }
     }
+
     /// Whether the calling thread is inside `dispatch` of this reactor.
     pub fn is_dispatching_here(&self) -> bool {
-        todo!()
+        DISPATCHING.get() == self.id
     }
-    /// How long the guardian had to stand in since the last call, if it had to. Cheap: asked after each handler.
+
+    /// To be called after each handler; says how long it was away, if that was so long that the guardian had to stand in.
     pub fn take_busy_report(&self) -> Option<BusyReport> {
-        todo!()
+        self.guardian.stride()
     }
+
     /// Waits until `ready` says true; the calling thread turns the reactor itself when nobody else does. For threads that
     /// are not the owner, and for the owner inside a handler.
     pub fn wait(&self, until: Option<Instant>, ready: &mut dyn FnMut() -> bool) -> Waited {
-        todo!()
+        if self.is_forked() {
+            return if ready() { Waited::Ready } else { Waited::Look };
+        }
+        self.flush_listed(None);
+        if ready() {
+            return Waited::Ready;
+        }
+        let nested = self.is_dispatching_here();
+        if nested {
+            self.guardian.home();
+        }
+        let waited = self.leadership.pull(until, ready, |end| self.lead(end));
+        if nested {
+            self.guardian.away();
+        }
+        waited
     }
+
+    /// Turns once in the place of the owner, until `end` at the latest. `None`: somebody else turns.
+    fn lead(&self, end: Instant) -> Option<io::Result<()>> {
+        let turned = if self.role == Role::Foreign {
+            None
+        } else {
+            self.try_turner().map(|mut turner| self.turn_once(&mut turner, Some(end), false))
+        };
+        match turned {
+            Some(turned) => {
+                self.leadership.notify_followers();
+                if !lock(&self.ready).is_empty() {
+                    self.leadership.unpark();
+                }
+                Some(turned)
+            }
+            None => {
+                if self.leadership.is_owner_leading() {
+                    self.alert();
+                }
+                None
+            }
+        }
+    }
+
+    /// The owner's way to the turner: it waits for the guardian, who is quick, but not for a thread that pulls.
+    fn owner_turner(&self) -> Option<MutexGuard<'_, Turner>> {
+        self.try_turner().or_else(|| (!self.leadership.is_pulled_now()).then(|| lock(&self.turner)))
+    }
+
+    fn try_turner(&self) -> Option<MutexGuard<'_, Turner>> {
+        match self.turner.try_lock() {
+            Ok(turner) => Some(turner),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// One look for input without sleeping, after flushing what is corked (cheap; may be called with the GIL held).
     pub fn look(&self) {
-        todo!()
+        if self.is_forked() {
+            return;
+        }
+        if let Some(mut turner) = self.try_turner() {
+            // A signal can wait: nobody sleeps here.
+            let _ = self.turn_once_now(&mut turner);
+            self.leave_readable();
+        }
     }
+
+    /// A look that was not the owner's may have taken the event that was to call a foreign loop: call it again.
+    fn leave_readable(&self) {
+        if self.role == Role::Foreign && !lock(&self.ready).is_empty() {
+            self.poller.wake();
+        }
+    }
+
+    /// The guardian's turn: what the owner would do if it were here. `None`: somebody else turns. True: the descriptor
+    /// stays readable, for the owner to see.
+    pub(crate) fn stand_in(&self) -> Option<bool> {
+        let mut turner = self.try_turner()?;
+        let _ = self.turn_once_now(&mut turner);
+        // From here on it is the guardian who sleeps on the poller's descriptor.
+        self.asleep.store(true, Ordering::SeqCst);
+        self.leave_readable();
+        Some(self.role == Role::Foreign && !lock(&self.ready).is_empty())
+    }
+
     /// Makes the owner's `turn` return soon. From any thread.
     pub fn wake(&self) {
-        todo!()
+        self.woken.store(true, Ordering::SeqCst);
+        self.alert();
     }
+
     /// Readable when `turn` has something to do. For foreign loops.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        todo!()
+        self.poller.descriptor()
     }
-    /// Connections that are not closed.
+
+    /// Connections that have a socket.
     pub fn open_connections(&self) -> Vec<Arc<Connection>> {
-        todo!()
+        if self.is_forked() {
+            return Vec::new();
+        }
+        lock(&self.table).iter().map(|(_, connection)| Arc::clone(connection)).collect()
     }
+
     /// Starts closing every connection with 1001 and turns until all are closed or `until`; the rest are aborted.
     pub fn close_all(&self, until: Instant) {
-        todo!()
+        let connections = self.open_connections();
+        for connection in &connections {
+            // 1001 may be sent and an empty reason fits: there is nothing to fail.
+            let _ = connection.close(1001, "");
+        }
+        let closed = || connections.iter().all(|connection| connection.closed().is_some());
+        while !closed() && Instant::now() < until && !self.is_forked() {
+            match self.try_turner() {
+                Some(mut turner) => {
+                    let soon = Instant::now() + Duration::from_millis(50);
+                    let _ = self.turn_once(&mut turner, Some(until.min(soon)), false);
+                }
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        connections.iter().for_each(Connection::abort);
     }
+
     /// The child of a fork: no connection made before may be used in it, and nothing of theirs is touched.
     pub fn after_fork_in_child() {
-        todo!()
+        fork::forked();
+        DISPATCHING.set(0);
     }
+
+    // ---- for connections
+
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// Gives a connection with a socket its key.
+    pub(crate) fn enter(&self, connection: &Arc<Connection>) -> u64 {
+        let index = lock(&self.table).insert(Arc::clone(connection));
+        // The connection's number tells a key from an older connection's in the same place.
+        (connection.id() << 32) | index as u64
+    }
+
+    /// The connection with that key has no socket any more.
+    pub(crate) fn leave(&self, key: u64) {
+        let index = (key & u64::from(u32::MAX)) as usize;
+        let gone = lock(&self.table).try_remove(index);
+        // Dropped outside of the lock.
+        drop(gone);
+    }
+
+    fn find(&self, key: u64) -> Option<Arc<Connection>> {
+        let index = (key & u64::from(u32::MAX)) as usize;
+        let table = lock(&self.table);
+        table.get(index).filter(|connection| connection.id() << 32 == key & !u64::from(u32::MAX)).cloned()
+    }
+
+    /// Puts a connection on the ready list; its owner hears of it.
+    pub(crate) fn report(&self, connection: Arc<Connection>) {
+        lock(&self.ready).push_back(connection);
+        self.alert();
+    }
+
+    /// Has a connection's bytes written soon. `corked`: the caller delivers messages and will flush at the end.
+    pub(crate) fn request_flush(&self, connection: Arc<Connection>, corked: bool) {
+        lock(&self.flushes).push(connection);
+        if !corked || self.guardian.is_standing_in() {
+            self.alert();
+        }
+    }
+
+    /// Has a connection read from soon although its socket may be silent.
+    pub(crate) fn revisit(&self, connection: Arc<Connection>) {
+        lock(&self.revisits).push(connection);
+        self.alert();
+    }
+
+    /// Something was sent: an answer may come soon.
+    pub(crate) fn note_sent(&self) {
+        if !self.sent.load(Ordering::Relaxed) {
+            self.sent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the owner delivers, computes or blocks, so that nobody but the guardian would flush for a sender.
+    pub(crate) fn is_owner_away(&self) -> bool {
+        self.role == Role::Thread && self.guardian.is_away() && !self.leadership.is_pulled_now()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(crate) fn has_connections(&self) -> bool {
+        !lock(&self.table).is_empty()
+    }
+
+    /// Wakes whoever sleeps while there is something to do.
+    pub(crate) fn alert(&self) {
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            self.poller.wake();
+        }
+        self.leadership.unpark();
+    }
+
+    fn owner_has_work(&self) -> bool {
+        self.woken.load(Ordering::SeqCst) || !lock(&self.ready).is_empty() || self.anybody_has_work()
+    }
+
+    fn anybody_has_work(&self) -> bool {
+        !lock(&self.flushes).is_empty() || !lock(&self.revisits).is_empty()
+    }
+
+    /// Writes what is corked. With `streams`, a connection whose sender streams moves there and stays "listed".
+    fn flush_listed(&self, mut streams: Option<&mut Vec<Arc<Connection>>>) {
+        let listed = {
+            let mut flushes = lock(&self.flushes);
+            if flushes.is_empty() {
+                return;
+            }
+            std::mem::take(&mut *flushes)
+        };
+        for connection in listed {
+            let paced = streams.is_some() && self.role == Role::Thread;
+            if connection.flush_for_reactor(paced)
+                && let Some(streams) = streams.as_deref_mut()
+            {
+                streams.push(connection);
+            }
+        }
+    }
+
+    /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well.
+    fn turn_once(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
+        self.flush_listed(Some(&mut turner.streams));
+        self.serve_revisits(turner);
+        self.pace(turner);
+        self.wait_for_events(turner, until, owner)?;
+        if turner.events.len() > 0 {
+            self.serve_events(turner);
+        }
+        Ok(())
+    }
+
+    fn turn_once_now(&self, turner: &mut Turner) -> io::Result<()> {
+        let past = turner.paced;
+        self.turn_once(turner, Some(past), false)
+    }
+
+    fn serve_revisits(&self, turner: &mut Turner) {
+        let listed = std::mem::take(&mut *lock(&self.revisits));
+        for connection in listed {
+            connection.on_readiness(self.buffer(turner), true, false, false, Instant::now());
+        }
+    }
+
+    /// Writes for the senders that stream; one that has paused writes for itself again.
+    fn pace(&self, turner: &mut Turner) {
+        if turner.streams.is_empty() || turner.paced.elapsed() < PACE {
+            return;
+        }
+        turner.paced = Instant::now();
+        turner.streams.retain(|connection| connection.flush_for_reactor(true));
+    }
+
+    fn wait_for_events(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
+        let has_work = |reactor: &Self| {
+            if owner {
+                reactor.owner_has_work() || reactor.leadership.is_pulled_now()
+            } else {
+                reactor.anybody_has_work()
+            }
+        };
+        let start = Instant::now();
+        let mut timeout = until.map(|until| until.saturating_duration_since(start));
+        if timeout == Some(Duration::ZERO) {
+            return self.poller.wait(&mut turner.events, timeout);
+        }
+        if !turner.streams.is_empty() {
+            timeout = Some(timeout.map_or(PACE, |timeout| timeout.min(PACE)));
+        }
+        if self.sent.swap(false, Ordering::Relaxed) && turner.spin.should_look() {
+            let mut looks = 0u32;
+            loop {
+                self.poller.wait(&mut turner.events, Some(Duration::ZERO))?;
+                if turner.events.len() > 0 {
+                    turner.spin.found();
+                    return Ok(());
+                }
+                if has_work(self) {
+                    return Ok(());
+                }
+                if start.elapsed() >= LOOK {
+                    break;
+                }
+                looks += 1;
+                if looks.is_multiple_of(8) {
+                    // The peer may need this very core.
+                    std::thread::yield_now();
+                }
+            }
+            turner.spin.missed();
+        }
+        self.asleep.store(true, Ordering::SeqCst);
+        if has_work(self) {
+            self.asleep.store(false, Ordering::SeqCst);
+            turner.events.clear();
+            return Ok(());
+        }
+        let waited = self.poller.wait(&mut turner.events, timeout);
+        self.asleep.store(false, Ordering::SeqCst);
+        if turner.events.len() > 0 {
+            turner.spin.slept(start.elapsed());
+        }
+        waited
+    }
+
+    fn serve_events(&self, turner: &mut Turner) {
+        let now = Instant::now();
+        let mut alarm = false;
+        for at in 0..turner.events.len() {
+            match turner.events.get(at) {
+                Readiness::Socket { key, readable, writable, hangup } => {
+                    if let Some(connection) = self.find(key) {
+                        connection.on_readiness(self.buffer(turner), readable, writable, hangup, now);
+                    }
+                }
+                Readiness::Alarm => alarm = true,
+                Readiness::Wake => {}
+            }
+        }
+        if alarm {
+            // After the sockets: what has arrived already is not late.
+            while let Some(key) = self.timers.next_due(now, &self.poller) {
+                if let Some(connection) = self.find(key) {
+                    connection.on_timer(now);
+                }
+            }
+        }
+    }
+
+    fn buffer<'a>(&self, turner: &'a mut Turner) -> &'a mut [u8] {
+        if turner.buffer.is_empty() {
+            turner.buffer = vec![0; READ_BUFFER];
+        }
+        &mut turner.buffer
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.guardian.stop();
+    }
+}
+
+/// A lock whose holder panicked is taken all the same: every holder leaves its state whole before it calls out.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

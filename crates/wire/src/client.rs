@@ -145,8 +145,7 @@ impl Client {
             *input = rest;
             let Header { fin, opcode, len } = header;
             if !opcode.is_control() {
-                self.message
-                    .check(opcode, len, self.limits.max_message_size)?;
+                self.message.check(opcode, len, self.limits.max_message_size)?;
                 if fin && opcode != Opcode::Continuation && len <= input.len() as u64 {
                     // The common case: a whole message in one frame, and all of it is here.
                     let (payload, rest) = input.split_at(len as usize);
@@ -155,11 +154,7 @@ impl Client {
                 }
                 self.message.begin(opcode);
             }
-            self.frame = Some(Partial {
-                opcode,
-                fin,
-                missing: len,
-            });
+            self.frame = Some(Partial { opcode, fin, missing: len });
         }
     }
 
@@ -182,19 +177,16 @@ impl Client {
         let Some(frame) = &mut self.frame else {
             return Ok(None);
         };
-        let count = usize::try_from(frame.missing)
-            .unwrap_or(usize::MAX)
-            .min(input.len());
+        let count = usize::try_from(frame.missing).unwrap_or(usize::MAX).min(input.len());
         let (piece, rest) = input.split_at(count);
         *input = rest;
         frame.missing -= count as u64;
-        let (opcode, complete) = (frame.opcode, frame.missing == 0);
+        let missing = frame.missing;
+        let (opcode, complete) = (frame.opcode, missing == 0);
         if opcode.is_control() {
             let mut payload = match self.control.take() {
                 Some(payload) => payload,
-                None => Box::new(
-                    ControlPayload::new(b"").unwrap_or_else(|| unreachable!("nothing fits")),
-                ),
+                None => Box::new(ControlPayload::new(b"").unwrap_or_else(|| unreachable!("nothing fits"))),
             };
             payload.append(piece);
             if !complete {
@@ -204,7 +196,7 @@ impl Client {
             self.frame = None;
             return self.control_event(opcode, payload).map(Some);
         }
-        self.message.push(piece)?;
+        self.message.push(piece, missing)?;
         self.end_of_data_frame(complete)
     }
 
@@ -250,9 +242,7 @@ impl Client {
 
     /// While much of a data frame's payload is missing: where its next bytes may be read straight to.
     pub fn read_target(&mut self) -> Option<ReadTarget<'_>> {
-        let frame = self
-            .frame
-            .filter(|frame| !frame.opcode.is_control() && frame.missing > LARGE)?;
+        let frame = self.frame.filter(|frame| !frame.opcode.is_control() && frame.missing > LARGE)?;
         let (buffer, max) = self.message.target(frame.missing)?;
         Some(ReadTarget { buffer, max })
     }
@@ -287,13 +277,7 @@ impl Client {
     // ---- sending
 
     /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun.
-    pub fn send(
-        &mut self,
-        kind: MessageKind,
-        payload: &[u8],
-        key: [u8; 4],
-        out: &mut Vec<u8>,
-    ) -> bool {
+    pub fn send(&mut self, kind: MessageKind, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) -> bool {
         if self.state != State::Open {
             return false;
         }
@@ -353,11 +337,7 @@ impl Client {
 impl Message<'_> {
     /// The same message with a payload of its own.
     pub fn into_owned(self) -> Message<'static> {
-        Message {
-            kind: self.kind,
-            ascii: self.ascii,
-            payload: self.payload.into_owned().into(),
-        }
+        Message { kind: self.kind, ascii: self.ascii, payload: self.payload.into_owned().into() }
     }
 }
 

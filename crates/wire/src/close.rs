@@ -20,27 +20,18 @@ fn is_valid(code: u16) -> bool {
 pub(crate) fn parse(payload: &[u8]) -> Result<CloseFrame, Violation> {
     let Some((code, reason)) = payload.split_first_chunk::<2>() else {
         return if payload.is_empty() {
-            Ok(CloseFrame {
-                code: NO_CODE,
-                reason: String::new(),
-            })
+            Ok(CloseFrame { code: NO_CODE, reason: String::new() })
         } else {
-            Err(Violation::protocol(
-                "the server sent a Close frame with half a close code (RFC 6455 5.5.1)",
-            ))
+            Err(Violation::protocol("the server sent a Close frame with half a close code (RFC 6455 5.5.1)"))
         };
     };
     let code = u16::from_be_bytes(*code);
     if !is_valid(code) {
-        let text =
-            format!("the server sent close code {code}, which may not be sent (RFC 6455 7.4)");
+        let text = format!("the server sent close code {code}, which may not be sent (RFC 6455 7.4)");
         return Err(Violation::protocol(text));
     }
     match std::str::from_utf8(reason) {
-        Ok(reason) => Ok(CloseFrame {
-            code,
-            reason: reason.to_owned(),
-        }),
+        Ok(reason) => Ok(CloseFrame { code, reason: reason.to_owned() }),
         Err(_) => Err(Violation::not_utf8("a close reason")),
     }
 }
@@ -62,15 +53,11 @@ mod tests {
 
     #[test]
     fn reserved_codes_are_refused_both_ways() {
-        for code in [
-            0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
-        ] {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
             assert!(!valid_close_code_to_send(code), "{code}");
             assert_eq!(parse(&code.to_be_bytes()).expect_err("reserved").code, 1002);
         }
-        for code in [
-            1000u16, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999,
-        ] {
+        for code in [1000u16, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999] {
             assert_eq!(parse(&code.to_be_bytes()).expect("allowed").code, code);
         }
     }

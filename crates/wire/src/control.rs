@@ -15,10 +15,7 @@ impl ControlPayload {
     pub fn new(payload: &[u8]) -> Option<Self> {
         let mut bytes = [0; Self::MAX];
         bytes.get_mut(..payload.len())?.copy_from_slice(payload);
-        Some(Self {
-            len: u8::try_from(payload.len()).ok()?,
-            bytes,
-        })
+        Some(Self { len: u8::try_from(payload.len()).ok()?, bytes })
     }
 
     pub(crate) fn append(&mut self, more: &[u8]) {
@@ -37,8 +34,6 @@ impl AsRef<[u8]> for ControlPayload {
 
 impl std::fmt::Debug for ControlPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ControlPayload")
-            .field(&self.as_ref())
-            .finish()
+        f.debug_tuple("ControlPayload").field(&self.as_ref()).finish()
     }
 }

@@ -72,17 +72,11 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn protocol(text: impl Into<String>) -> Self {
-        Self {
-            code: 1002,
-            text: text.into(),
-        }
+        Self { code: 1002, text: text.into() }
     }
 
     pub(crate) fn not_utf8(what: &str) -> Self {
-        Self {
-            code: 1007,
-            text: format!("the server sent {what} that is not valid UTF-8 (RFC 6455 8.1)"),
-        }
+        Self { code: 1007, text: format!("the server sent {what} that is not valid UTF-8 (RFC 6455 8.1)") }
     }
 
     pub(crate) fn too_big(size: u64, limit: usize) -> Self {

@@ -66,9 +66,7 @@ impl Header {
             return Ok(None);
         };
         if second & 0x80 != 0 {
-            return Err(Violation::protocol(
-                "the server sent a masked frame (RFC 6455 5.1)",
-            ));
+            return Err(Violation::protocol("the server sent a masked frame (RFC 6455 5.1)"));
         }
         let (len, size) = match second {
             126 => match input.get(2..4) {
@@ -85,9 +83,8 @@ impl Header {
             return Self::incomplete(opcode);
         }
         if (size == 4 && len < 126) || (size == 10 && len <= 0xffff) {
-            let text = format!(
-                "the server sent a length of {len} in more bytes than it needs (RFC 6455 5.2)"
-            );
+            let text =
+                format!("the server sent a length of {len} in more bytes than it needs (RFC 6455 5.2)");
             return Err(Violation::protocol(text));
         }
         if len >> 63 != 0 {
@@ -108,16 +105,12 @@ impl Header {
             ));
         }
         let opcode = Opcode::parse(first & 0x0f).ok_or_else(|| {
-            let text = format!(
-                "the server sent a frame with the reserved opcode {} (RFC 6455 5.2)",
-                first & 0x0f
-            );
+            let text =
+                format!("the server sent a frame with the reserved opcode {} (RFC 6455 5.2)", first & 0x0f);
             Violation::protocol(text)
         })?;
         if opcode.is_control() && !fin {
-            return Err(Violation::protocol(
-                "the server sent a fragmented control frame (RFC 6455 5.5)",
-            ));
+            return Err(Violation::protocol("the server sent a fragmented control frame (RFC 6455 5.5)"));
         }
         Ok((fin, opcode))
     }
@@ -172,21 +165,12 @@ mod tests {
 
     #[test]
     fn lengths_are_read_in_all_three_forms() {
-        let parse = |input: &[u8]| {
-            Header::parse(input)
-                .expect("valid")
-                .map(|(header, size)| (header.len, size))
-        };
+        let parse =
+            |input: &[u8]| Header::parse(input).expect("valid").map(|(header, size)| (header.len, size));
         assert_eq!(parse(&[0x81, 125]), Some((125, 2)));
         assert_eq!(parse(&[0x81, 126, 0, 126]), Some((126, 4)));
-        assert_eq!(
-            parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
-            Some((65536, 10))
-        );
-        for (bytes, short) in [
-            (&[0x81, 126, 1, 0][..], 4),
-            (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0], 10),
-        ] {
+        assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Some((65536, 10)));
+        for (bytes, short) in [(&[0x81, 126, 1, 0][..], 4), (&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0], 10)] {
             (0..short).for_each(|len| assert_eq!(parse(&bytes[..len]), None));
         }
     }
@@ -204,16 +188,8 @@ mod tests {
         assert_eq!(code(&[0x89, 126]), Some(1002), "long ping");
         assert_eq!(code(&[0x88, 127]), Some(1002), "long close");
         assert_eq!(code(&[0x81, 126, 0, 125]), Some(1002), "not minimal");
-        assert_eq!(
-            code(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
-            Some(1002),
-            "not minimal"
-        );
-        assert_eq!(
-            code(&[0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]),
-            Some(1002),
-            "highest bit"
-        );
+        assert_eq!(code(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), Some(1002), "not minimal");
+        assert_eq!(code(&[0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]), Some(1002), "highest bit");
     }
 
     #[test]

@@ -24,10 +24,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("Sec-WebSocket-Version", "the handshake writes it"),
     ("Sec-WebSocket-Accept", "it is the server's"),
     ("Sec-WebSocket-Protocol", "use the option subprotocols"),
-    (
-        "Sec-WebSocket-Extensions",
-        "extensions are negotiated by the client itself",
-    ),
+    ("Sec-WebSocket-Extensions", "extensions are negotiated by the client itself"),
     ("Content-Length", "the request has no body"),
     ("Transfer-Encoding", "the request has no body"),
 ];
@@ -64,17 +61,12 @@ impl Request {
     /// # Errors
     /// A line that cannot be sent, or a header that the handshake itself writes.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidRequest> {
-        if let Some((reserved, hint)) = RESERVED
-            .iter()
-            .find(|(reserved, _)| reserved.eq_ignore_ascii_case(name))
+        if let Some((reserved, hint)) =
+            RESERVED.iter().find(|(reserved, _)| reserved.eq_ignore_ascii_case(name))
         {
-            return Err(InvalidRequest(format!(
-                "the header {reserved} cannot be set: {hint}"
-            )));
+            return Err(InvalidRequest(format!("the header {reserved} cannot be set: {hint}")));
         }
-        self.headers
-            .push(name, value)
-            .map_err(|error| InvalidRequest(error.to_string()))?;
+        self.headers.push(name, value).map_err(|error| InvalidRequest(error.to_string()))?;
         Ok(self)
     }
 
@@ -90,9 +82,7 @@ impl Request {
                 )));
             }
             if names[..at].contains(name) {
-                return Err(InvalidRequest(format!(
-                    "the subprotocol {name:?} is offered twice"
-                )));
+                return Err(InvalidRequest(format!("the subprotocol {name:?} is offered twice")));
             }
         }
         self.subprotocols = names.to_vec();
@@ -109,10 +99,7 @@ impl Request {
             self.key,
         );
         if !self.subprotocols.is_empty() {
-            text.push_str(&format!(
-                "Sec-WebSocket-Protocol: {}\r\n",
-                self.subprotocols.join(", ")
-            ));
+            text.push_str(&format!("Sec-WebSocket-Protocol: {}\r\n", self.subprotocols.join(", ")));
         }
         if let Some((user, password)) = self.url.userinfo()
             && self.headers.get("Authorization").is_none()
@@ -129,12 +116,7 @@ impl Request {
 
     /// The value that `Sec-WebSocket-Accept` must have.
     fn accept(&self) -> String {
-        STANDARD.encode(
-            Sha1::new()
-                .chain_update(&self.key)
-                .chain_update(GUID)
-                .finalize(),
-        )
+        STANDARD.encode(Sha1::new().chain_update(&self.key).chain_update(GUID).finalize())
     }
 
     /// Checks the response as section 4.1 asks.
@@ -145,10 +127,7 @@ impl Request {
         let headers = &response.headers;
         let wrong = |text: String| Err(HandshakeError::Header(text));
         if response.status != 101 {
-            return Err(HandshakeError::Status(
-                response.status,
-                response.reason.clone(),
-            ));
+            return Err(HandshakeError::Status(response.status, response.reason.clone()));
         }
         if !headers.has_token("Upgrade", "websocket") {
             return wrong(missing(headers, "Upgrade", "websocket"));
@@ -167,17 +146,12 @@ impl Request {
             });
         }
         // RFC 7692 hooks in here: what was offered comes back with its parameters.
-        if let Some(extensions) = headers
-            .get_all("Sec-WebSocket-Extensions")
-            .find(|value| !value.trim().is_empty())
+        if let Some(extensions) =
+            headers.get_all("Sec-WebSocket-Extensions").find(|value| !value.trim().is_empty())
         {
-            return wrong(format!(
-                "the server uses extensions that were not offered: {extensions:?}"
-            ));
+            return wrong(format!("the server uses extensions that were not offered: {extensions:?}"));
         }
-        Ok(Accepted {
-            subprotocol: self.verify_subprotocol(headers)?,
-        })
+        Ok(Accepted { subprotocol: self.verify_subprotocol(headers)? })
     }
 
     fn verify_subprotocol(&self, headers: &Headers) -> Result<Option<String>, HandshakeError> {
@@ -186,9 +160,7 @@ impl Request {
             return Ok(None);
         };
         if chosen.next().is_some() {
-            return Err(HandshakeError::Header(
-                "the server chose more than one subprotocol".to_owned(),
-            ));
+            return Err(HandshakeError::Header("the server chose more than one subprotocol".to_owned()));
         }
         if self.subprotocols.iter().any(|offered| offered == name) {
             return Ok(Some(name.to_owned()));
@@ -198,9 +170,7 @@ impl Request {
         } else {
             format!("offered were {}", self.subprotocols.join(", "))
         };
-        Err(HandshakeError::Header(format!(
-            "the server chose the subprotocol {name:?}; {offered}"
-        )))
+        Err(HandshakeError::Header(format!("the server chose the subprotocol {name:?}; {offered}")))
     }
 }
 
@@ -246,10 +216,8 @@ impl Response {
             }
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => {
-                let text = format!(
-                    "the server's answer has more than {} header lines",
-                    limits.max_head_lines
-                );
+                let text =
+                    format!("the server's answer has more than {} header lines", limits.max_head_lines);
                 return Err(HandshakeError::TooLarge(text));
             }
             Err(error) => return Err(HandshakeError::NotHttp(not_http(input, &error))),
@@ -260,10 +228,7 @@ impl Response {
         }
         let mut headers = Headers::new();
         for line in head.headers.iter() {
-            headers.push_parsed(
-                line.name,
-                String::from_utf8_lossy(line.value).trim().to_owned(),
-            );
+            headers.push_parsed(line.name, String::from_utf8_lossy(line.value).trim().to_owned());
         }
         let response = Self {
             status: head.code.unwrap_or_default(),
@@ -295,16 +260,12 @@ mod tests {
                           Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
     fn request() -> Request {
-        Request::new(
-            &Url::parse("ws://server.example.com/chat?x").expect("valid"),
-            *NONCE,
-        )
+        Request::new(&Url::parse("ws://server.example.com/chat?x").expect("valid"), *NONCE)
     }
 
     fn verify(request: &Request, head: &str) -> Result<Accepted, HandshakeError> {
         let head = format!("{head}\r\n");
-        let (response, size) =
-            Response::parse(head.as_bytes(), &Limits::default())?.expect("complete");
+        let (response, size) = Response::parse(head.as_bytes(), &Limits::default())?.expect("complete");
         assert_eq!(size, head.len());
         request.verify(&response)
     }
@@ -324,19 +285,13 @@ mod tests {
         assert_eq!(request.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let url = Url::parse("ws://user:pass@h/").expect("valid");
         let text = String::from_utf8(Request::new(&url, *NONCE).encode()).expect("text");
-        assert!(
-            text.contains("Authorization: Basic dXNlcjpwYXNz\r\n"),
-            "{text}"
-        );
+        assert!(text.contains("Authorization: Basic dXNlcjpwYXNz\r\n"), "{text}");
     }
 
     #[test]
     fn what_the_handshake_writes_cannot_be_set() {
         for (name, _) in RESERVED {
-            assert!(
-                request().header(&name.to_uppercase(), "x").is_err(),
-                "{name}"
-            );
+            assert!(request().header(&name.to_uppercase(), "x").is_err(), "{name}");
         }
         assert!(request().header("X-A", "a\r\nX-B: b").is_err());
         for names in [&["a b"][..], &[""], &["a", "a"], &["a,b"]] {
@@ -350,10 +305,7 @@ mod tests {
         for head in [
             SWITCH.to_owned(),
             SWITCH.replace("Connection: Upgrade", "connection: keep-alive, upgrade"),
-            SWITCH.replace(
-                "Connection: Upgrade",
-                "Connection: keep-alive\r\nCONNECTION: UPGRADE",
-            ),
+            SWITCH.replace("Connection: Upgrade", "Connection: keep-alive\r\nCONNECTION: UPGRADE"),
             SWITCH.replace("Upgrade: websocket", "upgrade: WebSocket"),
             SWITCH.replace(" Switching Protocols", ""),
             SWITCH.replace("Switching Protocols", "Sure, why not"),
@@ -366,33 +318,18 @@ mod tests {
     #[test]
     fn every_check_of_the_rfc_is_made() {
         for (head, word) in [
-            (
-                SWITCH.replace("101 Switching Protocols", "404 Not Found"),
-                "404 Not Found",
-            ),
+            (SWITCH.replace("101 Switching Protocols", "404 Not Found"), "404 Not Found"),
             (SWITCH.replace("101 Switching Protocols", "200"), "200"),
             (SWITCH.replace("HTTP/1.1", "HTTP/1.0"), "HTTP/1.0"),
             (SWITCH.replace("Upgrade: websocket", "X: y"), "Upgrade"),
             (SWITCH.replace("Upgrade: websocket", "Upgrade: h2c"), "h2c"),
-            (
-                SWITCH.replace("Connection: Upgrade", "Connection: close"),
-                "Connection",
-            ),
+            (SWITCH.replace("Connection: Upgrade", "Connection: close"), "Connection"),
             (SWITCH.replace("Connection: Upgrade", "X: y"), "Connection"),
             (SWITCH.replace("s3pP", "s3pp"), "Accept"),
             (SWITCH.replace("Sec-WebSocket-Accept", "X-Accept"), "Accept"),
-            (
-                format!("{SWITCH}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
-                "more than one",
-            ),
-            (
-                format!("{SWITCH}Sec-WebSocket-Extensions: permessage-deflate\r\n"),
-                "extensions",
-            ),
-            (
-                format!("{SWITCH}Sec-WebSocket-Protocol: chat\r\n"),
-                "none was offered",
-            ),
+            (format!("{SWITCH}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "more than one"),
+            (format!("{SWITCH}Sec-WebSocket-Extensions: permessage-deflate\r\n"), "extensions"),
+            (format!("{SWITCH}Sec-WebSocket-Protocol: chat\r\n"), "none was offered"),
         ] {
             let error = verify(&request(), &head).expect_err(&head).to_string();
             assert!(error.contains(word), "{error}");
@@ -401,17 +338,10 @@ mod tests {
 
     #[test]
     fn a_subprotocol_must_be_one_of_those_offered() {
-        let request = request()
-            .subprotocols(&["a".to_owned(), "b".to_owned()])
-            .expect("valid");
+        let request = request().subprotocols(&["a".to_owned(), "b".to_owned()]).expect("valid");
         let with = |lines: &str| verify(&request, &format!("{SWITCH}{lines}"));
         assert_eq!(with("").expect("none is fine").subprotocol, None);
-        assert_eq!(
-            with("Sec-WebSocket-Protocol: b\r\n")
-                .expect("offered")
-                .subprotocol,
-            Some("b".to_owned())
-        );
+        assert_eq!(with("Sec-WebSocket-Protocol: b\r\n").expect("offered").subprotocol, Some("b".to_owned()));
         assert!(with("Sec-WebSocket-Protocol: c\r\n").is_err());
         assert!(with("Sec-WebSocket-Protocol: a, b\r\n").is_err());
         assert!(with("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n").is_err());
@@ -420,49 +350,27 @@ mod tests {
 
     #[test]
     fn the_limits_hold_exactly() {
-        let limits = Limits {
-            max_head_size: 200,
-            max_head_lines: 4,
-            ..Limits::default()
-        };
+        let limits = Limits { max_head_size: 200, max_head_lines: 4, ..Limits::default() };
         let head = |size: usize| {
             let start = "HTTP/1.1 101 x\r\nA: ";
             format!("{start}{}\r\n\r\n", "x".repeat(size - start.len() - 4))
         };
-        assert!(matches!(
-            Response::parse(head(200).as_bytes(), &limits),
-            Ok(Some(_))
-        ));
-        assert!(matches!(
-            Response::parse(head(201).as_bytes(), &limits),
-            Err(HandshakeError::TooLarge(_))
-        ));
-        assert!(matches!(
-            Response::parse(&head(300).as_bytes()[..200], &limits),
-            Ok(None)
-        ));
+        assert!(matches!(Response::parse(head(200).as_bytes(), &limits), Ok(Some(_))));
+        assert!(matches!(Response::parse(head(201).as_bytes(), &limits), Err(HandshakeError::TooLarge(_))));
+        assert!(matches!(Response::parse(&head(300).as_bytes()[..200], &limits), Ok(None)));
         assert!(matches!(
             Response::parse(&head(300).as_bytes()[..201], &limits),
             Err(HandshakeError::TooLarge(_))
         ));
         let lines = |count: usize| format!("HTTP/1.1 101 x\r\n{}\r\n", "A: b\r\n".repeat(count));
-        assert!(matches!(
-            Response::parse(lines(4).as_bytes(), &limits),
-            Ok(Some(_))
-        ));
-        assert!(matches!(
-            Response::parse(lines(5).as_bytes(), &limits),
-            Err(HandshakeError::TooLarge(_))
-        ));
+        assert!(matches!(Response::parse(lines(4).as_bytes(), &limits), Ok(Some(_))));
+        assert!(matches!(Response::parse(lines(5).as_bytes(), &limits), Err(HandshakeError::TooLarge(_))));
     }
 
     #[test]
     fn something_else_than_http_is_named() {
-        let error = |input: &[u8]| {
-            Response::parse(input, &Limits::default())
-                .expect_err("not HTTP")
-                .to_string()
-        };
+        let error =
+            |input: &[u8]| Response::parse(input, &Limits::default()).expect_err("not HTTP").to_string();
         assert!(error(b"\x15\x03\x03\x00\x02\x02\x46").contains("wss://"));
         assert!(error(b"SSH-2.0-OpenSSH_9\r\n").contains("SSH-2.0"));
     }

@@ -22,17 +22,14 @@ impl Headers {
             return Err(InvalidHeader("a header has an empty name".to_owned()));
         }
         if let Some(bad) = name.chars().find(|c| !is_token_char(*c)) {
-            return Err(InvalidHeader(format!(
-                "the header name {name:?} contains {bad:?}"
-            )));
+            return Err(InvalidHeader(format!("the header name {name:?} contains {bad:?}")));
         }
         if let Some(bad) = value.chars().find(|c| c.is_control() && *c != '\t') {
             return Err(InvalidHeader(format!(
                 "the value of the header {name:?} contains {bad:?}, which would break the request; remove it"
             )));
         }
-        self.0
-            .push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
+        self.0.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
         Ok(())
     }
 
@@ -43,16 +40,12 @@ impl Headers {
 
     /// The first value under that name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Every value under that name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        self.iter()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Whether one of the comma-separated tokens under that name is `token`, in any case.
@@ -64,9 +57,7 @@ impl Headers {
 
     /// The lines.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many lines there are.
@@ -116,9 +107,7 @@ mod tests {
     fn tokens_are_found_in_lists_over_several_lines_in_any_case() {
         let mut headers = Headers::new();
         headers.push("Connection", "keep-alive").expect("valid");
-        headers
-            .push("CONNECTION", "close , UPGRADE")
-            .expect("valid");
+        headers.push("CONNECTION", "close , UPGRADE").expect("valid");
         assert!(headers.has_token("connection", "upgrade"));
         assert!(!headers.has_token("connection", "up"));
         assert_eq!(headers.get("connection"), Some("keep-alive"));

@@ -14,10 +14,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_message_size: 64 << 20,
-            max_head_size: 64 << 10,
-            max_head_lines: 128,
-        }
+        Self { max_message_size: 64 << 20, max_head_size: 64 << 10, max_head_lines: 128 }
     }
 }

@@ -33,17 +33,13 @@ impl Assembly {
             (None, Opcode::Continuation) => Err(Violation::protocol(
                 "the server sent a continuation frame with nothing to continue (RFC 6455 5.4)",
             )),
-            (Some(_), Opcode::Text | Opcode::Binary) => Err(Violation::protocol(
-                "the server began a message inside another one (RFC 6455 5.4)",
-            )),
+            (Some(_), Opcode::Text | Opcode::Binary) => {
+                Err(Violation::protocol("the server began a message inside another one (RFC 6455 5.4)"))
+            }
             (open, _) => {
                 let before = open.as_ref().map_or(0, |open| open.payload.len() as u64);
                 let size = before.saturating_add(len);
-                if size > limit as u64 {
-                    Err(Violation::too_big(size, limit))
-                } else {
-                    Ok(())
-                }
+                if size > limit as u64 { Err(Violation::too_big(size, limit)) } else { Ok(()) }
             }
         }
     }
@@ -55,11 +51,7 @@ impl Assembly {
         if kind == MessageKind::Text && !ascii && !utf8::is_valid(payload) {
             return Err(Violation::not_utf8("a text message"));
         }
-        Ok(Message {
-            kind,
-            ascii,
-            payload: Cow::Borrowed(payload),
-        })
+        Ok(Message { kind, ascii, payload: Cow::Borrowed(payload) })
     }
 
     /// A data frame's payload begins that does not make a whole message by itself.
@@ -75,11 +67,15 @@ impl Assembly {
         }
     }
 
-    /// Takes the next piece of a frame's payload.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Violation> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
+    /// Takes the next piece of a frame's payload, of which `missing` bytes are still to come.
+    pub(crate) fn push(&mut self, piece: &[u8], missing: u64) -> Result<(), Violation> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.payload.capacity() - open.payload.len() < piece.len() {
+            // Room for as much again as there is, if so much is announced.
+            let received = open.payload.len() + piece.len();
+            let more = usize::try_from(missing).unwrap_or(usize::MAX).min(received);
+            open.payload.reserve_exact(piece.len() + more);
+        }
         open.payload.extend_from_slice(piece);
         self.validate()
     }
@@ -109,9 +105,7 @@ impl Assembly {
             let piece = &open.payload[open.validated..];
             open.ascii = open.ascii && piece.is_ascii();
             if !open.ascii {
-                open.validator
-                    .push(piece)
-                    .map_err(|_| Violation::not_utf8("a text message"))?;
+                open.validator.push(piece).map_err(|_| Violation::not_utf8("a text message"))?;
             }
         }
         open.validated = open.payload.len();
@@ -123,22 +117,12 @@ impl Assembly {
         let Some(open) = self.open.take() else {
             return Ok(None);
         };
-        open.validator
-            .finish()
-            .map_err(|_| Violation::not_utf8("a text message"))?;
+        open.validator.finish().map_err(|_| Violation::not_utf8("a text message"))?;
         let ascii = open.kind == MessageKind::Text && open.ascii;
-        Ok(Some(Message {
-            kind: open.kind,
-            ascii,
-            payload: Cow::Owned(open.payload),
-        }))
+        Ok(Some(Message { kind: open.kind, ascii, payload: Cow::Owned(open.payload) }))
     }
 }
 
 fn kind_of(opcode: Opcode) -> MessageKind {
-    if opcode == Opcode::Text {
-        MessageKind::Text
-    } else {
-        MessageKind::Binary
-    }
+    if opcode == Opcode::Text { MessageKind::Text } else { MessageKind::Binary }
 }

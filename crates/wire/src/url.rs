@@ -50,9 +50,7 @@ impl Url {
         let shown = shorten(&without_userinfo(text));
         let wrong = |what: &str| InvalidUrl(format!("{shown:?} is not a WebSocket URL: {what}"));
         if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
-            return Err(wrong(&format!(
-                "it contains {bad:?}; write it as a percent escape or leave it out"
-            )));
+            return Err(wrong(&format!("it contains {bad:?}; write it as a percent escape or leave it out")));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong("it has no scheme; begin it with ws:// or wss://"));
@@ -63,9 +61,7 @@ impl Url {
             "http" => return Err(wrong("its scheme is http; use ws:// for the same server")),
             "https" => return Err(wrong("its scheme is https; use wss:// for the same server")),
             other => {
-                return Err(wrong(&format!(
-                    "its scheme is {other:?}; use ws:// or wss://"
-                )));
+                return Err(wrong(&format!("its scheme is {other:?}; use ws:// or wss://")));
             }
         };
         if rest.contains('#') {
@@ -84,35 +80,24 @@ impl Url {
                 let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
                 match (percent_decode(user), percent_decode(password)) {
                     (Some(user), Some(password)) if !user.contains(':') => Ok((user, password)),
-                    _ => Err(wrong(
-                        "the user name or password in it is not valid percent-encoded UTF-8",
-                    )),
+                    _ => Err(wrong("the user name or password in it is not valid percent-encoded UTF-8")),
                 }
             })
             .transpose()?;
-        let (host, port) =
-            split_port(host_port).ok_or_else(|| wrong("its host is not closed by ]"))?;
+        let (host, port) = split_port(host_port).ok_or_else(|| wrong("its host is not closed by ]"))?;
         let host = check_host(host).map_err(|what| wrong(&what))?;
         let port = match port {
             None | Some("") => scheme.default_port(),
             Some(digits) => match digits.parse::<u16>() {
                 Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => port,
                 _ => {
-                    return Err(wrong(&format!(
-                        "its port {digits:?} is not a number from 1 to 65535"
-                    )));
+                    return Err(wrong(&format!("its port {digits:?} is not a number from 1 to 65535")));
                 }
             },
         };
         let slash = if resource.starts_with('/') { "" } else { "/" };
         let resource = format!("{slash}{}", percent_encode(resource));
-        Ok(Self {
-            scheme,
-            host,
-            port,
-            resource,
-            userinfo,
-        })
+        Ok(Self { scheme, host, port, resource, userinfo })
     }
 
     /// `ws` or `wss`.
@@ -142,35 +127,19 @@ impl Url {
 
     /// User name and password, decoded, where the address has them.
     pub fn userinfo(&self) -> Option<(&str, &str)> {
-        self.userinfo
-            .as_ref()
-            .map(|(user, password)| (user.as_str(), password.as_str()))
+        self.userinfo.as_ref().map(|(user, password)| (user.as_str(), password.as_str()))
     }
 
     /// The value of the `Host` header: the port only where it is not the scheme's own.
     pub fn host_header(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == self.scheme.default_port() {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}{}",
-            self.scheme.name(),
-            self.host_header(),
-            self.resource
-        )
+        write!(f, "{}://{}{}", self.scheme.name(), self.host_header(), self.resource)
     }
 }
 
@@ -192,10 +161,7 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
 }
 
 fn check_host(host: &str) -> Result<String, String> {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return match address.parse::<std::net::Ipv6Addr>() {
             Ok(address) => Ok(address.to_string()),
             Err(_) => Err(format!("{address:?} is not an IPv6 address")),
@@ -205,17 +171,10 @@ fn check_host(host: &str) -> Result<String, String> {
         return Err("it names no host".to_owned());
     }
     if !host.is_ascii() {
-        return Err(format!(
-            "its host {host:?} is not ASCII; write its xn-- (punycode) form"
-        ));
+        return Err(format!("its host {host:?} is not ASCII; write its xn-- (punycode) form"));
     }
-    match host
-        .bytes()
-        .find(|byte| !byte.is_ascii_alphanumeric() && !b"-._".contains(byte))
-    {
-        Some(b':') => {
-            Err("its host has more than one colon; write an IPv6 address in brackets".to_owned())
-        }
+    match host.bytes().find(|byte| !byte.is_ascii_alphanumeric() && !b"-._".contains(byte)) {
+        Some(b':') => Err("its host has more than one colon; write an IPv6 address in brackets".to_owned()),
         Some(byte) => Err(format!("its host contains {:?}", char::from(byte))),
         None => Ok(host.to_ascii_lowercase()),
     }
@@ -224,9 +183,7 @@ fn check_host(host: &str) -> Result<String, String> {
 /// An error's text must not carry a password into a log.
 fn without_userinfo(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..]
-        .find(['/', '?', '#'])
-        .map_or(text.len(), |at| start + at);
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
     match text[start..end].rfind('@') {
         Some(at) => format!("{}{}", &text[..start], &text[start + at + 1..]),
         None => text.to_owned(),
@@ -257,9 +214,7 @@ fn percent_decode(text: &str) -> Option<String> {
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         if first == b'%' {
-            let digits = tail
-                .get(..2)
-                .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+            let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
             bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
             rest = &tail[2..];
         } else {
@@ -285,24 +240,12 @@ mod tests {
     fn addresses_are_taken_apart() {
         let of = |host: &str, port, resource: &str| (host.to_owned(), port, resource.to_owned());
         assert_eq!(parts("ws://Example.COM"), of("example.com", 80, "/"));
-        assert_eq!(
-            parts("wss://example.com?q=1"),
-            of("example.com", 443, "/?q=1")
-        );
-        assert_eq!(
-            parts("WSS://h:8443/a/b?c#d".split('#').next().expect("first")),
-            of("h", 8443, "/a/b?c")
-        );
+        assert_eq!(parts("wss://example.com?q=1"), of("example.com", 443, "/?q=1"));
+        assert_eq!(parts("WSS://h:8443/a/b?c#d".split('#').next().expect("first")), of("h", 8443, "/a/b?c"));
         assert_eq!(parts("ws://[::1]:9/x"), of("::1", 9, "/x"));
         assert_eq!(parts("ws://h:/\u{e9} ".trim_end()), of("h", 80, "/%C3%A9"));
-        assert_eq!(
-            Url::parse("ws://[::1]:80/").expect("valid").host_header(),
-            "[::1]"
-        );
-        assert_eq!(
-            Url::parse("wss://h:80/").expect("valid").host_header(),
-            "h:80"
-        );
+        assert_eq!(Url::parse("ws://[::1]:80/").expect("valid").host_header(), "[::1]");
+        assert_eq!(Url::parse("wss://h:80/").expect("valid").host_header(), "h:80");
     }
 
     #[test]
@@ -310,9 +253,7 @@ mod tests {
         let url = Url::parse("ws://us%40er:p%3Ass@h/x").expect("valid");
         assert_eq!(url.userinfo(), Some(("us@er", "p:ss")));
         assert_eq!(url.to_string(), "ws://h/x");
-        let error = Url::parse("ws://user:secret@h:99999/")
-            .expect_err("port")
-            .to_string();
+        let error = Url::parse("ws://user:secret@h:99999/").expect_err("port").to_string();
         assert!(!error.contains("secret"), "{error}");
     }
 

@@ -1,0 +1,245 @@
+//! Turns the reactor in its owner's place when the owner is away for longer than a moment.
+//!
+//! One thread behind each reactor, which nearly always sleeps and needs no language's lock: pings are answered, the
+//! keep-alive goes on, unsent bytes leave and messages go into the bounded hold while a handler computes, a loop is
+//! blocked or somebody holds the GIL. It never sleeps while it holds the reactor, so the owner takes it back at once.
+//!
+//! How it knows: the owner counts its comings and goings (`presence`: odd while it is away, that is, between two
+//! turns) and every handler that it has run (`strides`). An owner that is away with the same count at two looks is
+//! overdue. A foreign loop can be blocked outside of our calls, with an even count: then the poller's descriptor stays
+//! readable over two looks.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use crate::reactor::{Reactor, Role};
+
+/// How often the guardian looks while there is something to look at.
+const TICK: Duration = Duration::from_millis(125);
+/// The same behind a foreign loop, which does not say when it is busy elsewhere.
+const FOREIGN_TICK: Duration = Duration::from_millis(250);
+/// Looks without an absence after which it sleeps until it is called.
+const QUIET_LOOKS: u32 = 8;
+/// A handler that takes longer is worth a warning.
+const WORTH_A_WARNING: Duration = Duration::from_millis(500);
+/// Between two turns of the guardian: it is there to keep connections alive, not to be fast.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// The guardian had to stand in while the owner was away.
+#[derive(Clone, Copy, Debug)]
+pub struct BusyReport {
+    /// How long the owner was away, to about a tenth of a second.
+    pub away: Duration,
+}
+
+/// The owner's side, and what it shares with the thread.
+#[derive(Debug)]
+pub(crate) struct Guardian {
+    shared: Arc<Shared>,
+    started: OnceLock<()>,
+    epoch: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    presence: AtomicU64,
+    strides: AtomicU64,
+    /// The thread sleeps until `call` is written to.
+    deep: AtomicBool,
+    standing_in: AtomicBool,
+    /// When the handler began that a report is due for, in nanoseconds after `epoch`, plus one; 0: none is due.
+    report: AtomicU64,
+    stopped: AtomicBool,
+    call: OwnedFd,
+}
+
+impl Guardian {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            shared: Arc::new(Shared {
+                presence: AtomicU64::new(0),
+                strides: AtomicU64::new(0),
+                deep: AtomicBool::new(false),
+                standing_in: AtomicBool::new(false),
+                report: AtomicU64::new(0),
+                stopped: AtomicBool::new(false),
+                call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            }),
+            started: OnceLock::new(),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// Starts the thread, once. Without it everything works but an owner that stays away, so a refusal is no error.
+    pub(crate) fn start(&self, reactor: &Arc<Reactor>) {
+        self.started.get_or_init(|| {
+            let (watched, shared, epoch) = (Arc::downgrade(reactor), Arc::clone(&self.shared), self.epoch);
+            let _ = std::thread::Builder::new()
+                .name("sunsocket-guard".to_owned())
+                .stack_size(256 << 10)
+                .spawn(move || watch(&watched, &shared, epoch));
+        });
+        self.call_if_deep();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.call();
+    }
+
+    fn call(&self) {
+        let _ = rustix::io::write(&self.shared.call, &1u64.to_ne_bytes());
+    }
+
+    fn call_if_deep(&self) {
+        if self.shared.deep.load(Ordering::SeqCst) && self.shared.deep.swap(false, Ordering::SeqCst) {
+            self.call();
+        }
+    }
+
+    /// The owner turns the reactor (or, for a loop, has returned to it).
+    pub(crate) fn home(&self) {
+        self.set_presence(0);
+    }
+
+    /// The owner delivers, or does something else.
+    pub(crate) fn away(&self) {
+        self.set_presence(1);
+        self.call_if_deep();
+    }
+
+    /// Counts on, to a number of the parity that is asked for. Only the owner's thread writes it.
+    fn set_presence(&self, parity: u64) {
+        let presence = self.shared.presence.load(Ordering::Relaxed);
+        let step = if presence % 2 == parity { 2 } else { 1 };
+        self.shared.presence.store(presence + step, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.shared.presence.load(Ordering::Relaxed) % 2 == 1
+    }
+
+    pub(crate) fn is_standing_in(&self) -> bool {
+        self.shared.standing_in.load(Ordering::Relaxed)
+    }
+
+    /// A handler has returned. The report is for that one.
+    pub(crate) fn stride(&self) -> Option<BusyReport> {
+        let strides = self.shared.strides.load(Ordering::Relaxed);
+        self.shared.strides.store(strides + 1, Ordering::Relaxed);
+        if self.shared.report.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let began = self.shared.report.swap(0, Ordering::SeqCst).checked_sub(1)?;
+        let began = self.epoch + Duration::from_nanos(began);
+        Some(BusyReport { away: began.elapsed() })
+    }
+}
+
+/// What the thread remembers from one look to the next.
+struct Memory {
+    presence: u64,
+    since: Instant,
+    strides: u64,
+    stride_since: Instant,
+    unserved: bool,
+    quiet: u32,
+}
+
+fn watch(reactor: &Weak<Reactor>, shared: &Shared, epoch: Instant) {
+    let now = Instant::now();
+    let mut memory =
+        Memory { presence: 0, since: now, strides: 0, stride_since: now, unserved: false, quiet: 0 };
+    while !shared.stopped.load(Ordering::SeqCst) {
+        let tick = {
+            let Some(reactor) = reactor.upgrade() else { return };
+            if reactor.is_forked() {
+                return;
+            }
+            let overdue = look(&reactor, shared, &mut memory, epoch);
+            if overdue && let Some(stays_readable) = reactor.stand_in() {
+                shared.standing_in.store(true, Ordering::SeqCst);
+                std::thread::sleep(BREATH);
+                if !stays_readable {
+                    // Until the next tick, serve the reactor whenever it has something to do.
+                    wait(shared, Some(&reactor), TICK);
+                }
+                continue;
+            }
+            shared.standing_in.store(false, Ordering::SeqCst);
+            match reactor.role() {
+                Role::Foreign if reactor.has_connections() => Some(FOREIGN_TICK),
+                _ if memory.quiet < QUIET_LOOKS => Some(TICK),
+                _ => None,
+            }
+        };
+        match tick {
+            Some(tick) => wait(shared, None, tick),
+            None => {
+                shared.deep.store(true, Ordering::SeqCst);
+                if shared.presence.load(Ordering::SeqCst) == memory.presence {
+                    wait(shared, None, Duration::MAX);
+                }
+                shared.deep.store(false, Ordering::SeqCst);
+                memory.quiet = 0;
+            }
+        }
+    }
+}
+
+/// One look; true when the owner is overdue.
+fn look(reactor: &Reactor, shared: &Shared, memory: &mut Memory, epoch: Instant) -> bool {
+    let now = Instant::now();
+    let presence = shared.presence.load(Ordering::SeqCst);
+    let strides = shared.strides.load(Ordering::SeqCst);
+    let moved = presence != memory.presence;
+    if moved {
+        (memory.presence, memory.since) = (presence, now);
+    }
+    if moved || strides != memory.strides {
+        (memory.strides, memory.stride_since) = (strides, now);
+    }
+    let away = presence % 2 == 1;
+    let unserved = !away
+        && reactor.role() == Role::Foreign
+        && reactor.poller.is_readable(Duration::ZERO).unwrap_or(false);
+    // While the guardian serves, nothing stays readable: what was overdue stays so until the owner moves.
+    let was_standing_in = shared.standing_in.load(Ordering::Relaxed);
+    let overdue = !moved
+        && (was_standing_in
+            || (away && now.duration_since(memory.since) >= TICK)
+            || (unserved && memory.unserved));
+    memory.unserved = unserved;
+    memory.quiet = if moved || away || unserved { 0 } else { memory.quiet.saturating_add(1) };
+    let busy = now.duration_since(memory.stride_since);
+    if overdue && busy >= WORTH_A_WARNING {
+        let began = memory.stride_since.duration_since(epoch).as_nanos();
+        shared.report.store(u64::try_from(began).unwrap_or(u64::MAX - 1) + 1, Ordering::SeqCst);
+    }
+    overdue
+}
+
+/// Sleeps until somebody calls, the reactor has something to do, or the time is over.
+fn wait(shared: &Shared, reactor: Option<&Reactor>, limit: Duration) {
+    let timeout = (limit != Duration::MAX).then(|| Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    });
+    let call = PollFd::new(&shared.call, PollFlags::IN);
+    let woken = match reactor {
+        Some(reactor) => {
+            let descriptor = reactor.descriptor();
+            poll(&mut [call, PollFd::new(&descriptor, PollFlags::IN)], timeout.as_ref())
+        }
+        None => poll(&mut [call], timeout.as_ref()),
+    };
+    // An error (EINTR) only makes the next look come early.
+    if woken.is_ok() {
+        let _ = rustix::io::read(shared.call.as_fd(), &mut [0u8; 8][..]);
+    }
+}

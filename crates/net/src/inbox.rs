@@ -1,0 +1,210 @@
+//! Messages between the wire and whoever listens or pulls: in order, bounded, nothing lost without a word.
+//!
+//! Payloads of small messages share one growing buffer, so that a message costs no allocation; a large one is kept in
+//! the buffer that it was read into. Whether a full inbox pauses reading or drops its oldest message is the
+//! connection's decision (semantic 1); this file only counts.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use sunsocket_wire::{Message, MessageKind};
+
+use crate::options::HeldLimit;
+
+/// Payloads up to this size are copied into the shared buffer.
+const SMALL: usize = 16 << 10;
+/// An empty shared buffer above this size is given back at once, a smaller one when the connection idles.
+const KEEP: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    entries: VecDeque<Entry>,
+    shared: Vec<u8>,
+    /// Where in the stream of small payloads `shared` begins.
+    base: usize,
+    /// Bytes of all payloads held.
+    bytes: usize,
+    limit: HeldLimit,
+    dropped: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: MessageKind,
+    ascii: bool,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Shared { start: usize, len: usize },
+    Own(Vec<u8>),
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
+            Self::Shared { len, .. } => *len,
+            Self::Own(payload) => payload.len(),
+        }
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(limit: HeldLimit) -> Self {
+        Self { entries: VecDeque::new(), shared: Vec::new(), base: 0, bytes: 0, limit, dropped: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether one of the bounds is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit.messages || self.bytes >= self.limit.bytes
+    }
+
+    /// Whether enough was taken to read on: half of either bound, so that pausing does not flutter.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.len() <= self.limit.messages / 2 && self.bytes <= self.limit.bytes / 2
+    }
+
+    pub(crate) fn push(&mut self, message: Message<'_>) {
+        let Message { kind, ascii, payload } = message;
+        self.bytes += payload.len();
+        let body = match payload {
+            Cow::Owned(payload) if payload.len() > SMALL => Body::Own(payload),
+            Cow::Borrowed(payload) if payload.len() > SMALL => Body::Own(payload.to_vec()),
+            payload => {
+                let start = self.base + self.shared.len();
+                self.shared.extend_from_slice(&payload);
+                Body::Shared { start, len: payload.len() }
+            }
+        };
+        self.entries.push_back(Entry { kind, ascii, body });
+    }
+
+    /// Takes the oldest message; `read` copies what it needs.
+    pub(crate) fn pop<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
+        let Entry { kind, ascii, body } = self.entries.pop_front()?;
+        self.bytes -= body.len();
+        let result = match body {
+            Body::Own(payload) => read(Message { kind, ascii, payload: Cow::Owned(payload) }),
+            Body::Shared { start, len } => {
+                let start = start - self.base;
+                let payload = Cow::Borrowed(&self.shared[start..start + len]);
+                let result = read(Message { kind, ascii, payload });
+                self.forget(start + len);
+                result
+            }
+        };
+        Some(result)
+    }
+
+    /// The first `end` bytes of the shared buffer are not needed any more.
+    fn forget(&mut self, end: usize) {
+        if end == self.shared.len() {
+            self.base = 0;
+            if self.shared.capacity() > KEEP {
+                self.shared = Vec::new();
+            } else {
+                self.shared.clear();
+            }
+        } else if end >= SMALL && end >= self.shared.len() / 2 {
+            // Each byte is moved at most once for each byte that was taken.
+            self.shared.drain(..end);
+            self.base += end;
+        }
+    }
+
+    /// Drops the oldest message and counts it.
+    pub(crate) fn drop_oldest(&mut self) {
+        if self.pop(|_dropped| ()).is_some() {
+            self.dropped += 1;
+        }
+    }
+
+    /// How many were dropped since the last call.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Throws everything away (a local Close).
+    pub(crate) fn clear(&mut self) {
+        let (limit, dropped) = (self.limit, self.dropped);
+        *self = Self { dropped, ..Self::new(limit) };
+    }
+
+    /// Gives memory back that an idle connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+            self.shared = Vec::new();
+            self.base = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn binary(payload: &[u8]) -> Message<'_> {
+        Message { kind: MessageKind::Binary, ascii: false, payload: Cow::Borrowed(payload) }
+    }
+
+    fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
+        inbox.pop(|message| message.payload.into_owned())
+    }
+
+    #[test]
+    fn both_bounds_count_and_room_comes_back_at_half() {
+        let mut inbox = Inbox::new(HeldLimit { messages: 4, bytes: 100 });
+        (0..3).for_each(|_| inbox.push(binary(b"x")));
+        assert!(!inbox.is_full());
+        inbox.push(binary(b"x"));
+        assert!(inbox.is_full());
+        pop(&mut inbox);
+        assert!(!inbox.has_room());
+        pop(&mut inbox);
+        assert!(inbox.has_room());
+        inbox.push(binary(&[0; 98]));
+        assert!(inbox.is_full());
+    }
+
+    #[test]
+    fn dropping_the_oldest_is_counted_once() {
+        let mut inbox = Inbox::new(HeldLimit::default());
+        inbox.push(binary(b"old"));
+        inbox.push(binary(b"new"));
+        inbox.drop_oldest();
+        assert_eq!(pop(&mut inbox), Some(b"new".to_vec()));
+        assert_eq!((inbox.take_dropped(), inbox.take_dropped()), (1, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_out_as_they_went_in(steps in prop::collection::vec((any::<bool>(), 0usize..40_000), 1..200)) {
+            let mut inbox = Inbox::new(HeldLimit::default());
+            let mut model = VecDeque::new();
+            for (index, (push, size)) in steps.into_iter().enumerate() {
+                if push {
+                    let payload = vec![index as u8; size];
+                    inbox.push(binary(&payload));
+                    model.push_back(payload);
+                } else {
+                    prop_assert_eq!(pop(&mut inbox), model.pop_front());
+                }
+                prop_assert_eq!(inbox.bytes, model.iter().map(Vec::len).sum::<usize>());
+                prop_assert_eq!(inbox.is_empty(), model.is_empty());
+            }
+            while let Some(payload) = model.pop_front() {
+                prop_assert_eq!(pop(&mut inbox), Some(payload));
+            }
+            prop_assert!(inbox.is_empty());
+            prop_assert_eq!(inbox.shared.len(), 0);
+        }
+    }
+}

@@ -1,0 +1,607 @@
+//! One connection's socket, framing and unsent bytes: what moves behind its lock.
+//!
+//! It joins parts and decides nothing that one of them knows: framing is `wire`'s, bounds are the inbox's and the
+//! outbox's, deadlines the keep-alive's and `closing`'s. Every method is called with the connection that owns the link.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use sunsocket_wire::{Client, CloseFrame, Event, Limits, MessageKind, Violation};
+
+use crate::closing::{self, Closing};
+use crate::connect::Connected;
+use crate::connection::{Closed, Connection, Room, State};
+use crate::entropy;
+use crate::error::{Error, ErrorKind};
+use crate::keepalive::{Due, KeepAlive};
+use crate::options::ConnectOptions;
+use crate::outbox::{Flushed, Outbox};
+use crate::poller::Interest;
+use crate::reactor::{Role, lock};
+use crate::stream::Stream;
+
+/// A `send` this soon after the last one is gathered with it in place of being written by itself.
+const GATHER: Duration = Duration::from_micros(50);
+/// A sender that finds this much gathered writes it itself.
+const SENDER_WRITES: usize = 64 << 10;
+/// A flush that finds this much has met a stream of sends: the reactor looks only at intervals from then on.
+const STREAMING: usize = 16 << 10;
+/// Looks that find nothing after which the stream of sends is over.
+const STREAM_MISSES: u8 = 5;
+/// Reads of one connection in one turn, so that a flood does not starve the others.
+const READS_A_TURN: usize = 8;
+/// The most that one read of a large message takes.
+const LARGE_READ: usize = 1 << 20;
+/// Answers to the server wait while this much is unsent: the newest ping wins (RFC 6455 5.5.3).
+const ANSWERS_WAIT: usize = 64 << 10;
+
+pub(crate) struct Link {
+    stream: Option<Stream>,
+    /// In the reactor's table, while there is a socket.
+    key: u64,
+    /// What the poller watches; `None` when it does not watch at all (hung up while reading is paused).
+    watched: Option<Interest>,
+    client: Client,
+    outbox: Outbox,
+    pub(crate) keep_alive: KeepAlive,
+    closing: Option<Closing>,
+    /// The socket takes no more now: the poller will say when.
+    blocked: bool,
+    /// Writing failed; reading goes on, for what the server said before.
+    broken: bool,
+    /// On the reactor's list of connections to flush.
+    listed: bool,
+    /// While a thread sends a stream of messages: looks in a row that found nothing to write.
+    stream_misses: Option<u8>,
+    last_send: Instant,
+    /// The earliest look that the timers owe us.
+    timer: Option<Instant>,
+}
+
+impl Link {
+    pub(crate) fn new(options: &ConnectOptions) -> Self {
+        let now = Instant::now();
+        let limits = Limits { max_message_size: options.max_message_size, ..Limits::default() };
+        Self {
+            stream: None,
+            key: 0,
+            watched: None,
+            client: Client::new(limits),
+            outbox: Outbox::new(options.write_limit),
+            keep_alive: KeepAlive::new(options.ping_interval, options.ping_timeout, now),
+            closing: None,
+            blocked: false,
+            broken: false,
+            listed: false,
+            stream_misses: None,
+            // Long ago: the first message is written at once.
+            last_send: now.checked_sub(GATHER).unwrap_or(now),
+            timer: None,
+        }
+    }
+
+    /// The opening handshake is over: watch the socket. Bytes that came with the response are the first messages.
+    pub(crate) fn open(&mut self, connection: &Arc<Connection>, connected: Connected) {
+        let Connected { stream, handshake, leftover } = connected;
+        if connection.state() != State::Connecting {
+            return;
+        }
+        let now = Instant::now();
+        self.keep_alive.received(now);
+        let reactor = connection.reactor();
+        self.key = reactor.enter(connection);
+        let interest = Interest { read: true, write: false };
+        let added = reactor.poller.add(stream.fd(), self.key, interest);
+        let has_buffered = stream.has_buffered();
+        self.stream = Some(stream);
+        self.watched = Some(interest);
+        // Set before anybody can see the state, once per connection.
+        let _ = connection.handshake.set(handshake);
+        connection.set_state(State::Open);
+        if let Err(error) = added {
+            return self.lost(connection, Some(error));
+        }
+        self.arm(connection);
+        self.take_in(connection, &leftover, now);
+        if has_buffered {
+            reactor.revisit(Arc::clone(connection));
+        }
+    }
+
+    // ---- sending
+
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.unsent()
+    }
+
+    pub(crate) fn send(&mut self, connection: &Arc<Connection>, kind: MessageKind, payload: &[u8]) -> Room {
+        let was_empty = self.outbox.is_empty();
+        if !self.broken {
+            self.client.send(kind, payload, entropy::mask(), self.outbox.buffer());
+        }
+        self.schedule(connection, was_empty);
+        if self.outbox.is_full() {
+            connection.full.store(true, Ordering::SeqCst);
+            Room::Full
+        } else {
+            Room::Plenty
+        }
+    }
+
+    pub(crate) fn ping(&mut self, connection: &Arc<Connection>, payload: &[u8]) -> u64 {
+        let (number, payload) = self.keep_alive.ping(payload, Instant::now());
+        self.client.ping(&payload, entropy::mask(), self.outbox.buffer());
+        self.write_out(connection);
+        number
+    }
+
+    /// Writes now, or sees to it that somebody does soon: many small messages are to share a write.
+    fn schedule(&mut self, connection: &Arc<Connection>, was_empty: bool) {
+        let reactor = connection.reactor();
+        reactor.note_sent();
+        if self.blocked {
+            return;
+        }
+        let corked = reactor.is_dispatching_here();
+        if self.outbox.unsent() >= SENDER_WRITES {
+            if !corked && reactor.role() == Role::Thread && self.stream_misses.is_none() {
+                // Whoever sends this fast needs no reactor to be woken for each write.
+                self.stream_misses = Some(0);
+                self.list(connection, false);
+            }
+            return self.write_out(connection);
+        }
+        if self.listed {
+            return;
+        }
+        if corked {
+            return self.list(connection, true);
+        }
+        if was_empty {
+            let now = Instant::now();
+            let gather = now.duration_since(self.last_send) < GATHER;
+            self.last_send = now;
+            if !gather || reactor.is_owner_away() {
+                return self.write_out(connection);
+            }
+        }
+        self.list(connection, false);
+    }
+
+    fn list(&mut self, connection: &Arc<Connection>, corked: bool) {
+        if !self.listed {
+            self.listed = true;
+            connection.reactor().request_flush(Arc::clone(connection), corked);
+        }
+    }
+
+    /// The reactor's turn to write what was gathered; true when it is to look again at an interval.
+    pub(crate) fn flush_listed(&mut self, connection: &Arc<Connection>, paced: bool) -> bool {
+        let found = self.outbox.unsent();
+        self.write_out(connection);
+        let misses = self.stream_misses.take();
+        let goes_on = paced
+            && match misses {
+                Some(misses) if found == 0 => {
+                    self.stream_misses = Some(misses + 1);
+                    misses < STREAM_MISSES
+                }
+                Some(_) => {
+                    self.stream_misses = Some(0);
+                    true
+                }
+                None => {
+                    self.stream_misses = (found >= STREAMING).then_some(0);
+                    found >= STREAMING
+                }
+            };
+        let goes_on = goes_on && self.stream.is_some();
+        if !goes_on {
+            self.stream_misses = None;
+        }
+        self.listed = goes_on;
+        goes_on
+    }
+
+    /// Writes until nothing is left or the socket blocks.
+    pub(crate) fn write_out(&mut self, connection: &Arc<Connection>) {
+        let Some(stream) = self.stream.as_mut() else { return };
+        loop {
+            match self.outbox.flush(stream) {
+                Ok(Flushed::All) => {
+                    self.blocked = false;
+                    if self.client.transmit(&mut entropy::mask, self.outbox.buffer()) {
+                        continue;
+                    }
+                    if let Some(closing) = &mut self.closing
+                        && closing.may_shut_down()
+                    {
+                        stream.shutdown_write();
+                    }
+                }
+                Ok(Flushed::Blocked) => self.blocked = true,
+                Err(_) => {
+                    // The read that follows tells why, after what the server may have said before.
+                    self.outbox.clear();
+                    self.blocked = false;
+                    self.broken = true;
+                }
+            }
+            break;
+        }
+        self.watch(connection);
+        if connection.full.load(Ordering::SeqCst) && !self.outbox.is_full() {
+            self.has_room_again(connection);
+        }
+    }
+
+    fn has_room_again(&mut self, connection: &Arc<Connection>) {
+        connection.full.store(false, Ordering::SeqCst);
+        connection.writable_due.store(true, Ordering::SeqCst);
+        self.resume(connection);
+        connection.report();
+        connection.reactor().leadership.notify_followers();
+    }
+
+    // ---- reading
+
+    /// Reads what the socket has, a few buffers at the most.
+    pub(crate) fn read_in(
+        &mut self,
+        connection: &Arc<Connection>,
+        buffer: &mut [u8],
+        hangup: bool,
+        now: Instant,
+    ) {
+        for _ in 0..READS_A_TURN {
+            if self.must_pause(connection) {
+                return self.pause(connection, hangup);
+            }
+            match self.read_once(connection, buffer, now) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return self.answer(connection),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.answer(connection),
+                Err(error) => return self.lost(connection, Some(error)),
+            }
+        }
+        self.answer(connection);
+        if self.stream.as_ref().is_some_and(Stream::has_buffered) {
+            connection.reactor().revisit(Arc::clone(connection));
+        }
+    }
+
+    /// One read. `Continue`: there may be more.
+    fn read_once(
+        &mut self,
+        connection: &Arc<Connection>,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> io::Result<ControlFlow<()>> {
+        let Some(stream) = self.stream.as_mut() else { return Ok(ControlFlow::Break(())) };
+        let (count, room) = match self.client.read_target() {
+            Some(target) if self.closing.as_ref().is_none_or(Closing::still_reads) => {
+                let room = target.max.min(LARGE_READ);
+                let count = stream.read_append(target.buffer, room)?;
+                if count > 0 {
+                    self.keep_alive.received(now);
+                    let filled = self.client.filled(count);
+                    self.handle_one(connection, filled, now);
+                }
+                (count, room)
+            }
+            _ => {
+                let count = stream.read(buffer)?;
+                if count > 0 {
+                    self.keep_alive.received(now);
+                    self.take_in(connection, &buffer[..count], now);
+                }
+                (count, buffer.len())
+            }
+        };
+        if count == 0 {
+            self.lost(connection, None);
+            return Ok(ControlFlow::Break(()));
+        }
+        // A read that did not fill its room has emptied the socket: it will say so when there is more.
+        let more = count == room || self.stream.as_ref().is_some_and(Stream::has_buffered);
+        Ok(if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+
+    /// Everything that `bytes` brings: messages into the inbox, the rest at once.
+    fn take_in(&mut self, connection: &Arc<Connection>, bytes: &[u8], now: Instant) {
+        if self.closing.as_ref().is_some_and(|closing| !closing.still_reads()) {
+            return;
+        }
+        let mut input = bytes;
+        let mut arrived = false;
+        let mut close = None;
+        let mut violation = None;
+        let discards = connection.state() != State::Open;
+        let mut inbox = lock(&connection.inbox);
+        let wanted = connection.is_wanted();
+        loop {
+            match self.client.receive(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Event::Message(message))) => {
+                    if !discards {
+                        while !wanted && inbox.is_full() {
+                            inbox.drop_oldest();
+                        }
+                        inbox.push(message);
+                        arrived = true;
+                    }
+                }
+                Ok(Some(Event::Pong(payload))) => {
+                    self.keep_alive.pong(payload.as_ref(), now);
+                }
+                // Its answer is owed by the client; `answer` sends the newest.
+                Ok(Some(Event::Ping(_))) => {}
+                Ok(Some(Event::Close(frame))) => close = Some(frame),
+                Err(error) => {
+                    violation = Some(error);
+                    break;
+                }
+            }
+        }
+        drop(inbox);
+        if arrived && connection.listening.load(Ordering::SeqCst) {
+            connection.report();
+        }
+        self.after(connection, close, violation, now);
+    }
+
+    /// The same for the one event that completes a large message.
+    fn handle_one(
+        &mut self,
+        connection: &Arc<Connection>,
+        filled: Result<Option<Event<'static>>, Violation>,
+        now: Instant,
+    ) {
+        match filled {
+            Ok(Some(Event::Message(message))) if connection.state() == State::Open => {
+                let mut inbox = lock(&connection.inbox);
+                while !connection.is_wanted() && inbox.is_full() && !inbox.is_empty() {
+                    inbox.drop_oldest();
+                }
+                inbox.push(message);
+                drop(inbox);
+                if connection.listening.load(Ordering::SeqCst) {
+                    connection.report();
+                }
+            }
+            Ok(_) => {}
+            Err(violation) => self.after(connection, None, Some(violation), now),
+        }
+    }
+
+    fn after(
+        &mut self,
+        connection: &Arc<Connection>,
+        close: Option<CloseFrame>,
+        violation: Option<Violation>,
+        now: Instant,
+    ) {
+        if let Some(frame) = close {
+            self.peer_closed(connection, frame, now);
+        }
+        if let Some(violation) = violation {
+            self.fail(connection, &violation, now);
+        }
+    }
+
+    /// Sends what is owed to the server, unless so much is unsent that it has to wait.
+    fn answer(&mut self, connection: &Arc<Connection>) {
+        if self.stream.is_some()
+            && self.outbox.unsent() < ANSWERS_WAIT
+            && self.client.transmit(&mut entropy::mask, self.outbox.buffer())
+        {
+            self.write_out(connection);
+        }
+    }
+
+    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave.
+    fn must_pause(&mut self, connection: &Arc<Connection>) -> bool {
+        connection.state() == State::Open
+            && (self.outbox.is_full() && !self.broken
+                || connection.is_wanted() && lock(&connection.inbox).is_full())
+    }
+
+    fn pause(&mut self, connection: &Arc<Connection>, hangup: bool) {
+        connection.paused.store(true, Ordering::SeqCst);
+        // Room may have come between the look and the mark, and nobody would tell us any more.
+        if !self.must_pause(connection) {
+            return self.resume(connection);
+        }
+        if hangup && let Some(stream) = &self.stream {
+            // A hang-up is reported for as long as the socket is watched at all.
+            connection.reactor().poller.delete(stream.fd());
+            self.watched = None;
+        } else {
+            self.watch(connection);
+        }
+    }
+
+    /// There is room again.
+    pub(crate) fn resume(&mut self, connection: &Arc<Connection>) {
+        if connection.paused.load(Ordering::SeqCst) && !self.must_pause(connection) {
+            connection.paused.store(false, Ordering::SeqCst);
+            self.watch(connection);
+            if self.stream.as_ref().is_some_and(Stream::has_buffered) {
+                connection.reactor().revisit(Arc::clone(connection));
+            }
+        }
+    }
+
+    /// Has the poller watch for what is needed now.
+    fn watch(&mut self, connection: &Arc<Connection>) {
+        let Some(stream) = &self.stream else { return };
+        let interest = Interest { read: !connection.paused.load(Ordering::SeqCst), write: self.blocked };
+        let poller = &connection.reactor().poller;
+        let watched = match self.watched {
+            Some(watched) if watched == interest => return,
+            Some(_) => poller.modify(stream.fd(), self.key, interest),
+            None if !interest.read => return,
+            None => poller.add(stream.fd(), self.key, interest),
+        };
+        self.watched = Some(interest);
+        if let Err(error) = watched {
+            self.lost(connection, Some(error));
+        }
+    }
+
+    // ---- ending
+
+    /// Our Close: the closing handshake begins.
+    pub(crate) fn close(&mut self, connection: &Arc<Connection>, code: u16, reason: &str) {
+        let was_empty = self.outbox.is_empty();
+        self.client.close(code, reason, entropy::mask(), self.outbox.buffer());
+        connection.set_state(State::Closing);
+        self.closing = Some(Closing::ours(Instant::now(), connection.close_timeout));
+        self.arm(connection);
+        // Nobody waits for room any more: what is queued leaves, or the deadline cuts it off.
+        if connection.full.load(Ordering::SeqCst) {
+            self.has_room_again(connection);
+        }
+        connection.paused.store(false, Ordering::SeqCst);
+        self.watch(connection);
+        if connection.reactor().is_dispatching_here() {
+            self.schedule(connection, was_empty);
+        } else {
+            self.write_out(connection);
+        }
+        connection.reactor().leadership.notify_followers();
+    }
+
+    /// The server's Close, as the first or as the answer to ours. TCP is the server's to drop (RFC 6455 7.1.1).
+    fn peer_closed(&mut self, connection: &Arc<Connection>, frame: CloseFrame, now: Instant) {
+        let closing = self.closing.get_or_insert_with(|| Closing::theirs(now, connection.close_timeout));
+        closing.received(frame);
+        connection.set_state(State::Closing);
+        self.arm(connection);
+        if self.outbox.is_full() || connection.full.load(Ordering::SeqCst) {
+            self.has_room_again(connection);
+        }
+        self.client.transmit(&mut entropy::mask, self.outbox.buffer());
+        self.write_out(connection);
+    }
+
+    /// The server broke the protocol: tell it (RFC 6455 7.1.7) and be done with it. The socket lingers until the server
+    /// has had its chance to read our Close: dropped with unread bytes, TCP would reset it away.
+    fn fail(&mut self, connection: &Arc<Connection>, violation: &Violation, now: Instant) {
+        self.client.fail(violation, entropy::mask(), self.outbox.buffer());
+        self.closing = Some(Closing::failed(now, connection.close_timeout));
+        self.write_out(connection);
+        if let Some(stream) = &mut self.stream
+            && self.outbox.is_empty()
+        {
+            stream.shutdown_write();
+        }
+        let kind = if violation.is_too_big() { ErrorKind::MessageTooBig } else { ErrorKind::Protocol };
+        let error =
+            Error::new(kind, format!("{} was failed with {}: {violation}", connection.url, violation.code));
+        self.report_closed(
+            connection,
+            Closed { code: violation.code, reason: String::new(), by_peer: false, error: Some(error) },
+        );
+        self.arm(connection);
+    }
+
+    /// TCP is gone.
+    fn lost(&mut self, connection: &Arc<Connection>, error: Option<io::Error>) {
+        let closed = closing::after_tcp(&connection.url, self.closing.as_ref(), error);
+        self.finish(connection, closed);
+    }
+
+    /// The program does not want it any more.
+    pub(crate) fn give_up(&mut self, connection: &Arc<Connection>) {
+        let error =
+            Error::new(ErrorKind::Cancelled, format!("{} was aborted by the program", connection.url));
+        self.finish(
+            connection,
+            Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) },
+        );
+    }
+
+    /// Drops the socket and says how it ended, if that was not said before.
+    pub(crate) fn finish(&mut self, connection: &Arc<Connection>, closed: Closed) {
+        if let Some(mut stream) = self.stream.take() {
+            if self.watched.take().is_some() {
+                connection.reactor().poller.delete(stream.fd());
+            }
+            stream.shutdown();
+            drop(stream);
+            self.outbox.clear();
+            self.outbox.shrink();
+            connection.reactor().leave(self.key);
+        }
+        self.report_closed(connection, closed);
+    }
+
+    fn report_closed(&mut self, connection: &Arc<Connection>, closed: Closed) {
+        if connection.closed.set(closed).is_err() {
+            return;
+        }
+        connection.set_state(State::Closed);
+        connection.full.store(false, Ordering::SeqCst);
+        connection.writable_due.store(true, Ordering::SeqCst);
+        connection.report();
+        connection.reactor().leadership.notify_followers();
+    }
+
+    // ---- time
+
+    /// Asks the timers for a look at the next deadline, if they do not owe us an earlier one.
+    fn arm(&mut self, connection: &Arc<Connection>) {
+        let deadline = match &self.closing {
+            Some(closing) => Some(closing.deadline),
+            None => self.keep_alive.deadline(),
+        };
+        if let Some(deadline) = deadline
+            && self.timer.is_none_or(|timer| deadline < timer)
+        {
+            self.timer = Some(deadline);
+            let reactor = connection.reactor();
+            reactor.timers.set(deadline, self.key, &reactor.poller);
+        }
+    }
+
+    pub(crate) fn on_timer(&mut self, connection: &Arc<Connection>, now: Instant) {
+        if self.stream.is_none() {
+            return;
+        }
+        self.timer = None;
+        match &self.closing {
+            Some(closing) if now >= closing.deadline => {
+                let closed = closing.timed_out(&connection.url, connection.close_timeout);
+                return self.finish(connection, closed);
+            }
+            Some(_) => {}
+            None => {
+                let reading = !connection.paused.load(Ordering::SeqCst);
+                match self.keep_alive.due(now, reading) {
+                    Due::Nothing => {}
+                    Due::Ping => {
+                        self.idle(connection);
+                        self.ping(connection, b"");
+                    }
+                    Due::Lost => {
+                        let timeout = self.keep_alive.timeout().unwrap_or_default();
+                        let closed = closing::no_pong(&connection.url, timeout);
+                        return self.finish(connection, closed);
+                    }
+                }
+            }
+        }
+        self.arm(connection);
+    }
+
+    /// Nothing came for a whole ping interval: give back what a connection at rest does not need.
+    fn idle(&mut self, connection: &Arc<Connection>) {
+        self.outbox.shrink();
+        lock(&connection.inbox).shrink();
+    }
+}
