@@ -137,6 +137,11 @@ impl Connection {
         &self.url
     }
 
+    /// How long its closing handshake may take.
+    pub fn close_timeout(&self) -> Duration {
+        self.close_timeout
+    }
+
     /// The reactor that this connection belongs to.
     pub fn reactor(&self) -> &Arc<Reactor> {
         &self.reactor
@@ -301,6 +306,12 @@ impl Connection {
     /// True once after each `Room::Full`, when the unsent bytes fell to the low-water mark (or the connection closed).
     pub fn take_writable(&self) -> bool {
         self.writable_due.swap(false, Ordering::SeqCst)
+    }
+
+    /// Has [`Connection::take_writable`] say true once more: somebody came to wait for room that is there already.
+    pub fn request_room_report(self: &Arc<Self>) {
+        self.writable_due.store(true, Ordering::SeqCst);
+        self.request_delivery();
     }
 
     /// Makes the connection come out of `Reactor::next_ready` again and wakes the reactor's owner.

@@ -336,7 +336,9 @@ impl Link {
                     }
                 }
                 Ok(Some(Event::Pong(payload))) => {
-                    self.keep_alive.pong(payload.as_ref(), now);
+                    if self.keep_alive.pong(payload.as_ref(), now) {
+                        connection.report();
+                    }
                 }
                 // Its answer is owed by the client; `answer` sends the newest.
                 Ok(Some(Event::Ping(_))) => {}

@@ -343,6 +343,14 @@ impl Reactor {
         self.alert();
     }
 
+    /// Something happened outside of the reactor that a thread in [`Reactor::wait`] may be waiting for.
+    pub fn nudge(&self) {
+        if !self.is_forked() {
+            self.alert();
+            self.leadership.notify_followers();
+        }
+    }
+
     /// Readable when `turn` has something to do. For foreign loops.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.poller.descriptor()

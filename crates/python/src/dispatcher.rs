@@ -1,0 +1,131 @@
+//! The thread that turns the reactor of the thread face and runs its handlers.
+//!
+//! It starts with the first `connect`, keeps one thread state of the interpreter for its life, and is stopped and
+//! joined at exit, before the interpreter goes: a thread that attaches afterwards would crash.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use sunsocket_net::{Reactor, Role, State};
+
+use crate::face::{Face, lock};
+
+struct Dispatcher {
+    reactor: Arc<Reactor>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Touched with the GIL held, which is not released meanwhile: so no other thread holds it when a process forks.
+static DISPATCHER: Mutex<Option<Dispatcher>> = Mutex::new(None);
+
+/// The reactor of the thread face; the first call starts its thread.
+pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
+    let mut dispatcher = lock(&DISPATCHER);
+    if let Some(dispatcher) = &*dispatcher {
+        return Ok(Arc::clone(&dispatcher.reactor));
+    }
+    let reactor = Reactor::new(Role::Thread)
+        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the reactor: {error}")))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (turned, asked) = (Arc::clone(&reactor), Arc::clone(&stop));
+    let thread = thread::Builder::new()
+        .name("sunsocket".to_owned())
+        .spawn(move || run(&turned, &asked))
+        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the dispatcher's thread: {error}")))?;
+    *dispatcher = Some(Dispatcher { reactor: Arc::clone(&reactor), stop, thread: Some(thread) });
+    drop(dispatcher);
+    py.import("sunsocket._lifetime")?.call_method0("register")?;
+    Ok(reactor)
+}
+
+fn run(reactor: &Arc<Reactor>, stop: &AtomicBool) {
+    Python::attach(|py| {
+        loop {
+            py.detach(|| reactor.turn(None));
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let batch = reactor.dispatch();
+            deliver_ready(py, reactor);
+            // What handlers sent is written with the GIL released.
+            py.detach(|| drop(batch));
+        }
+    });
+}
+
+/// Delivers to every connection that is ready.
+pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
+    while let Some(connection) = reactor.next_ready() {
+        match Face::of(&connection) {
+            Some(face) => {
+                face.deliver(py);
+                if connection.close_was_reported() && !face.has_handler() && !face.has_message() {
+                    // Nothing will happen on this connection any more: the cycle between both sides ends here.
+                    drop(connection.detach());
+                }
+            }
+            None => connection.take_opened().then_some(()).unwrap_or_default(),
+        }
+    }
+}
+
+fn current() -> Option<Arc<Reactor>> {
+    lock(&DISPATCHER).as_ref().map(|dispatcher| Arc::clone(&dispatcher.reactor))
+}
+
+fn is_keeper(face: &Face) -> bool {
+    !face.daemon && face.has_handler() && face.connection.state() != State::Closed
+}
+
+/// How many open sockets with a handler keep the program alive.
+#[pyfunction]
+pub(crate) fn keepers() -> usize {
+    let Some(reactor) = current() else { return 0 };
+    let connections = reactor.open_connections();
+    connections.iter().filter_map(|connection| Face::of(connection)).filter(|face| is_keeper(face)).count()
+}
+
+/// Waits for a moment, or until something happens that may leave no keeper. Signals are looked after.
+#[pyfunction]
+pub(crate) fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| thread::sleep(Duration::from_millis(20)));
+    py.check_signals()
+}
+
+/// Closes what is open with 1001, for at the most `timeout` seconds, then stops the dispatcher's thread and joins it.
+#[pyfunction]
+pub(crate) fn shut_down(py: Python<'_>, timeout: f64) {
+    let Some(mut dispatcher) = lock(&DISPATCHER).take() else { return };
+    let until = Instant::now() + Duration::try_from_secs_f64(timeout).unwrap_or_default();
+    py.detach(|| {
+        dispatcher.reactor.close_all(until);
+        dispatcher.stop.store(true, Ordering::SeqCst);
+        dispatcher.reactor.wake();
+        if let Some(thread) = dispatcher.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // A handler that never returns must not keep the interpreter from ending for ever: it is given as long again.
+            let patience = Instant::now() + Duration::try_from_secs_f64(timeout.max(1.0)).unwrap_or_default();
+            while !thread.is_finished() && Instant::now() < patience {
+                dispatcher.reactor.wake();
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
+        }
+    });
+}
+
+/// The child of a fork: the thread and its reactor stayed in the parent.
+#[pyfunction]
+pub(crate) fn after_fork_in_child() {
+    Reactor::after_fork_in_child();
+    // Not dropped: its locks may be held by threads that do not exist here.
+    std::mem::forget(lock(&DISPATCHER).take());
+}

@@ -1,0 +1,76 @@
+//! The one border where the engine's errors become Python's exceptions.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyTuple};
+use sunsocket_net::{Closed, Connection, Error, ErrorKind};
+
+/// `sunsocket._errors`, which holds the classes.
+fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || PyModule::import(py, "sunsocket._errors").map(Bound::unbind))?;
+    Ok(module.bind(py))
+}
+
+fn build<'py>(py: Python<'py>, class: &str, args: impl pyo3::call::PyCallArgs<'py>) -> PyErr {
+    let made = classes(py).and_then(|classes| classes.getattr(class)?.call1(args));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// The exception for what failed.
+pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let text = error.to_string();
+    let class = match error.kind() {
+        ErrorKind::InvalidUrl => "InvalidURL",
+        ErrorKind::InvalidArgument => return pyo3::exceptions::PyValueError::new_err(text),
+        ErrorKind::Connect | ErrorKind::Cancelled => "ConnectError",
+        ErrorKind::Tls => "TLSError",
+        ErrorKind::ConnectTimeout => "ConnectTimeout",
+        ErrorKind::MessageTooBig => "MessageTooBig",
+        ErrorKind::Protocol => "ProtocolError",
+        ErrorKind::Lost | ErrorKind::Timeout => "ConnectionLost",
+        ErrorKind::Closed => return build(py, "ConnectionClosed", (text, 1006, "", py.None())),
+        ErrorKind::Handshake => {
+            let Some(answer) = error.answer() else {
+                return build(py, "HandshakeError", (text, py.None(), PyTuple::empty(py), PyBytes::new(py, b"")));
+            };
+            let headers: Vec<(&str, &str)> = answer.headers.iter().collect();
+            return build(py, "HandshakeError", (text, answer.status, headers, PyBytes::new(py, &answer.body)));
+        }
+    };
+    build(py, class, (text,))
+}
+
+/// What a connection raises that cannot be used because it is closing, closed or of another process.
+pub(crate) fn closed(py: Python<'_>, connection: &Connection, text: Option<String>) -> PyErr {
+    let closed = connection.closed();
+    let text = text.unwrap_or_else(|| describe(connection, closed.as_ref()));
+    let (code, reason, by_peer) = match &closed {
+        Some(closed) => (closed.code, closed.reason.as_str(), Some(closed.by_peer)),
+        None => (1006, "", None),
+    };
+    let exception = build(py, "ConnectionClosed", (text, code, reason, by_peer));
+    if let Some(cause) = closed.as_ref().and_then(|closed| closed.error.as_ref()) {
+        exception.set_cause(py, Some(raise(py, cause)));
+    }
+    exception
+}
+
+fn describe(connection: &Connection, closed: Option<&Closed>) -> String {
+    let url = connection.url();
+    match closed {
+        _ if connection.is_forked() => {
+            format!("the connection to {url} was opened before this process was forked; connect again in the child")
+        }
+        Some(Closed { error: Some(error), .. }) => format!("the connection has ended: {error}"),
+        Some(Closed { code, reason, by_peer, .. }) => {
+            let who = if *by_peer { "the server" } else { "this side" };
+            let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            format!("the connection to {url} was closed by {who} with code {code}{reason}")
+        }
+        None => format!("the connection to {url} is closing"),
+    }
+}

@@ -1,0 +1,109 @@
+//! Keywords of `connect`, checked in Python (`sunsocket._options`), to the engine's options.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use sunsocket_net::{ConnectOptions, HeldLimit, Resolve, WriteLimit};
+
+use crate::errors;
+
+#[pyclass(frozen, module = "sunsocket._core")]
+pub(crate) struct Options(ConnectOptions);
+
+impl Options {
+    pub(crate) fn get(&self) -> ConnectOptions {
+        self.0.clone()
+    }
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| PyValueError::new_err(format!("{name} is a number of seconds from 0 up, not {value}")))
+}
+
+#[pymethods]
+impl Options {
+    #[new]
+    #[pyo3(signature = (url, *, headers, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
+                        server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
+                        max_message_size, max_held, write_limit, resolve))]
+    #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
+    fn new(
+        py: Python<'_>,
+        url: &str,
+        headers: Vec<(String, String)>,
+        subprotocols: Vec<String>,
+        origin: Option<String>,
+        user_agent: Option<String>,
+        ca_file: Option<PathBuf>,
+        ca_data: Option<Vec<u8>>,
+        cert_file: Option<PathBuf>,
+        key_file: Option<PathBuf>,
+        server_hostname: Option<String>,
+        verify: bool,
+        open_timeout: Option<f64>,
+        close_timeout: f64,
+        ping_interval: Option<f64>,
+        ping_timeout: Option<f64>,
+        max_message_size: Option<usize>,
+        max_held: (usize, usize),
+        write_limit: (usize, usize),
+        resolve: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let mut options = ConnectOptions::new(url).map_err(|error| errors::raise(py, &error))?;
+        options.headers = headers;
+        options.subprotocols = subprotocols;
+        options.origin = origin;
+        if user_agent.as_deref() != Some("") {
+            options.user_agent = user_agent.or(options.user_agent);
+        } else {
+            options.user_agent = None;
+        }
+        options.tls.ca_file = ca_file;
+        options.tls.ca_data = ca_data;
+        options.tls.cert_file = cert_file;
+        options.tls.key_file = key_file;
+        options.tls.server_hostname = server_hostname;
+        options.tls.verify = verify;
+        options.open_timeout = open_timeout.map(|value| seconds("open_timeout", value)).transpose()?;
+        options.close_timeout = seconds("close_timeout", close_timeout)?;
+        options.ping_interval = ping_interval.map(|value| seconds("ping_interval", value)).transpose()?;
+        options.ping_timeout = ping_timeout.map(|value| seconds("ping_timeout", value)).transpose()?;
+        options.max_message_size = max_message_size.unwrap_or(usize::MAX);
+        options.max_held = HeldLimit { messages: max_held.0, bytes: max_held.1 };
+        options.write_limit = WriteLimit { high: write_limit.0, low: write_limit.1 };
+        options.resolve = resolve.map(resolver);
+        Ok(Self(options))
+    }
+}
+
+/// The program's function, asked with the GIL on the thread that connects. It gives `[(address, port), ...]` or None; what
+/// it raises is shown and counts as None.
+fn resolver(function: Py<PyAny>) -> Resolve {
+    Arc::new(move |host, port| {
+        Python::attach(|py| {
+            let answer = function.bind(py).call1((host, port)).and_then(|answer| {
+                if answer.is_none() {
+                    return Ok(None);
+                }
+                answer.extract::<Vec<(String, u16)>>().map(Some)
+            });
+            match answer {
+                Ok(addresses) => addresses.map(|addresses| {
+                    let parse = |(address, port): (String, u16)| {
+                        address.parse().ok().map(|address| SocketAddr::new(address, port))
+                    };
+                    addresses.into_iter().filter_map(parse).collect()
+                }),
+                Err(error) => {
+                    error.write_unraisable(py, Some(function.bind(py)));
+                    None
+                }
+            }
+        })
+    })
+}

@@ -1,0 +1,219 @@
+//! `OnMessage` and `OnClose`: the signals, and the connections of handlers to them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::{PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use sunsocket_net::{ListenerId, State, Waited};
+
+use crate::errors;
+use crate::face::{Face, Slot, Waiter, Which};
+use crate::socket::Socket;
+
+/// One of a socket's two signals.
+#[pyclass(subclass, module = "sunsocket._core", weakref)]
+pub(crate) struct Signal {
+    face: Arc<Face>,
+    which: Which,
+}
+
+#[pymethods]
+impl Signal {
+    #[new]
+    fn new(socket: &Socket, name: &str) -> PyResult<Self> {
+        let which = match name {
+            "OnMessage" => Which::Message,
+            "OnClose" => Which::Close,
+            other => return Err(PyValueError::new_err(format!("a socket has no signal {other:?}"))),
+        };
+        Ok(Self { face: Arc::clone(socket.face()), which })
+    }
+
+    #[pyo3(name = "Connect")]
+    fn connect(&self, handler: &Bound<'_, PyAny>) -> PyResult<SignalConnection> {
+        self.add(handler, false)
+    }
+
+    #[pyo3(name = "Once")]
+    fn once(&self, handler: &Bound<'_, PyAny>) -> PyResult<SignalConnection> {
+        self.add(handler, true)
+    }
+
+    #[pyo3(name = "Wait", signature = (timeout=None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let until = deadline(timeout)?;
+        match self.which {
+            Which::Message => wait_for_message(py, &self.face, until),
+            Which::Close => wait_for_close(py, &self.face, until),
+        }
+    }
+
+    fn _add_future(&self, future: Py<PyAny>) {
+        self.face.add_waiter(self.which, Waiter::Future(future));
+    }
+
+    fn _remove_future(&self, future: &Bound<'_, PyAny>) {
+        self.face.remove_future(self.which, future);
+    }
+
+    fn __repr__(&self) -> String {
+        let name = if self.which == Which::Message { "OnMessage" } else { "OnClose" };
+        format!("<Signal {name} of {}>", self.face.connection.url())
+    }
+}
+
+impl Signal {
+    fn add(&self, handler: &Bound<'_, PyAny>, once: bool) -> PyResult<SignalConnection> {
+        if !handler.is_callable() {
+            let name = handler.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("a handler is a function or another callable, not {name}")));
+        }
+        self.face.hooks.bind(handler.py()).call_method1("check_handler", (handler,))?;
+        let id = self.face.add_handler(self.which, Arc::new(handler.clone().unbind()), once);
+        Ok(SignalConnection { face: Arc::clone(&self.face), which: self.which, id })
+    }
+}
+
+/// One handler's place in a signal.
+#[pyclass(frozen, module = "sunsocket._core", weakref)]
+pub(crate) struct SignalConnection {
+    face: Arc<Face>,
+    which: Which,
+    id: ListenerId,
+}
+
+#[pymethods]
+impl SignalConnection {
+    #[pyo3(name = "Disconnect")]
+    fn disconnect(&self) {
+        self.face.remove_handler(self.which, self.id);
+    }
+
+    #[getter(Connected)]
+    fn connected(&self) -> bool {
+        self.face.is_connected(self.which, self.id)
+    }
+
+    #[pyo3(name = "disconnect")]
+    fn disconnect_alias(&self) {
+        self.disconnect();
+    }
+
+    #[getter(connected)]
+    fn connected_alias(&self) -> bool {
+        self.connected()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<SignalConnection connected={}>", if self.connected() { "True" } else { "False" })
+    }
+}
+
+/// When a wait of `timeout` seconds ends.
+pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
+    match timeout {
+        None => Ok(None),
+        Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
+            Err(PyValueError::new_err(format!("a timeout is a number of seconds from 0 up, or None; not {seconds}")))
+        }
+        // A time that cannot be told is as good as none.
+        Some(seconds) => {
+            Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
+        }
+    }
+}
+
+/// Waits with the GIL released until `ready`, looking after signals. False when `until` came first.
+pub(crate) fn wait_until(
+    py: Python<'_>,
+    face: &Arc<Face>,
+    until: Option<Instant>,
+    ready: impl Fn() -> bool + Send + Sync,
+) -> PyResult<bool> {
+    let reactor = face.connection.reactor();
+    loop {
+        match py.detach(|| reactor.wait(until, &mut || ready())) {
+            Waited::Ready => return Ok(true),
+            Waited::TimedOut => return Ok(false),
+            Waited::Look => py.check_signals()?,
+        }
+    }
+}
+
+fn timed_out(what: &str) -> PyErr {
+    PyTimeoutError::new_err(format!("no {what} within the timeout; nothing is lost, it can be waited for again"))
+}
+
+/// The next message, of which everybody who waits gets the same.
+pub(crate) fn wait_for_message(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
+    face.connection.pull();
+    let slot = Arc::new(Slot::default());
+    face.add_waiter(Which::Message, Waiter::Slot(Arc::clone(&slot)));
+    loop {
+        if let Some(message) = slot.take() {
+            return Ok(message);
+        }
+        if face.pump(py)? {
+            continue;
+        }
+        if face.connection.state() == State::Closed || face.connection.is_forked() {
+            face.remove_slot(Which::Message, &slot);
+            return slot.take().map_or_else(|| Err(errors::closed(py, &face.connection, None)), Ok);
+        }
+        let connection = &face.connection;
+        let waited = wait_until(py, face, until, || {
+            slot.is_filled() || connection.has_message() || connection.state() == State::Closed
+        });
+        if !matches!(waited, Ok(true)) {
+            face.remove_slot(Which::Message, &slot);
+            // Filled while the GIL was away: then it is ours, and would be lost.
+            if let Some(message) = slot.take() {
+                return Ok(message);
+            }
+            waited?;
+            return Err(timed_out("message"));
+        }
+    }
+}
+
+fn wait_for_close(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
+    let connection = &face.connection;
+    if wait_until(py, face, until, || connection.state() == State::Closed)? {
+        Ok(py.None())
+    } else {
+        Err(timed_out("close"))
+    }
+}
+
+/// The next message off the hold, or a copy of the next that fires while there is a handler.
+pub(crate) fn receive(py: Python<'_>, face: &Arc<Face>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+    let connection = &face.connection;
+    connection.pull();
+    let mut until = None;
+    let mut looked = false;
+    loop {
+        if face.has_message_handler() {
+            return wait_for_message(py, face, if looked { until } else { deadline(timeout)? });
+        }
+        if let Some(message) = face.take(py)? {
+            return Ok(message);
+        }
+        if connection.state() == State::Closed || connection.is_forked() {
+            return Err(errors::closed(py, connection, None));
+        }
+        if !looked {
+            // Once with the GIL held: next to a computing thread, getting it back costs far more than a look.
+            looked = true;
+            until = deadline(timeout)?;
+            connection.reactor().look();
+            continue;
+        }
+        let there = wait_until(py, face, until, || {
+            connection.has_message() || connection.state() == State::Closed || face.has_message_handler()
+        })?;
+        if !there {
+            return Err(timed_out("message"));
+        }
+    }
+}

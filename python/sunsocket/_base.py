@@ -1,0 +1,36 @@
+"""What both faces of the class share: names, aliases and read-only properties."""
+
+from __future__ import annotations
+
+import enum
+
+from . import _core
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    CONNECTING = "CONNECTING"
+    OPEN = "OPEN"
+    CLOSING = "CLOSING"
+    CLOSED = "CLOSED"
+
+
+class Base(_core.Socket):
+    """One connection. :mod:`sunsocket` has it for threads, :mod:`sunsocket.aio` for a running loop."""
+
+    __slots__ = ()
+
+    close = _core.Socket.Close
+    on_message = _core.Socket.OnMessage
+    on_close = _core.Socket.OnClose
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands."""
+        return State(self._state)
+
+    @property
+    def response_headers(self) -> list[tuple[str, str]]:
+        """The header lines of the server's answer to the opening handshake, in their order."""
+        return self._response_headers

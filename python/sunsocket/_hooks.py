@@ -1,0 +1,45 @@
+"""What the engine calls on the thread face, beside the program's handlers."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+from . import _log
+
+
+def failed(error: BaseException, handler: Any) -> None:
+    """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the main thread's program."""
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        import _thread
+
+        # A handler runs on the dispatcher's thread: to end the program is the main thread's.
+        _thread.interrupt_main()
+        if isinstance(error, KeyboardInterrupt):
+            return
+    what = _log.describe(handler) if handler is not None else "delivering a message"
+    _log.logger.error("the handler %s raised", what, exc_info=(type(error), error, error.__traceback__))
+
+
+def returned(result: Any, handler: Any) -> None:
+    """A handler returned something: on this face it is dropped."""
+    if inspect.iscoroutine(result):
+        result.close()
+        _log.logger.error(
+            "the handler %s returned a coroutine, which never runs here: use sunsocket.aio", _log.describe(handler)
+        )
+
+
+def check_handler(handler: Any) -> None:
+    """Refuses what can never work."""
+    if inspect.iscoroutinefunction(handler):
+        raise TypeError(
+            f"{_log.describe(handler)} is a coroutine function, and handlers run on a thread here: "
+            "use sunsocket.aio.WebSocket"
+        )
+
+
+busy = _log.busy
+dropped = _log.dropped
+hooks = sys.modules[__name__]

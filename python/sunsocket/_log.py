@@ -1,0 +1,36 @@
+"""What is logged, under the name ``sunsocket``, and in which words."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+logger = logging.getLogger("sunsocket")
+
+
+def describe(handler: Any) -> str:
+    """A handler's name with the place where it was written, as far as it has one."""
+    name = getattr(handler, "__qualname__", None) or repr(handler)
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else str(name)
+
+
+def busy(handler: Any, seconds: float) -> None:
+    """A handler ran so long that the guardian had to answer in its place."""
+    logger.warning(
+        "the handler %s was busy for %.1f s; pings were answered meanwhile, but no other handler could run: "
+        "move long work to a thread or a task",
+        describe(handler),
+        seconds,
+    )
+
+
+def dropped(url: str, count: int) -> None:
+    """Messages were dropped because nobody has ever listened."""
+    logger.warning(
+        "%d message%s from %s dropped: the hold was full and nobody has listened; connect a handler to OnMessage, "
+        "or call recv()",
+        count,
+        "" if count == 1 else "s",
+        url,
+    )

@@ -1,0 +1,214 @@
+"""The keywords of ``connect``: their defaults, their checks, and their way into the engine.
+
+What can be known to be wrong is said here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from . import _core
+from ._tls import TLS
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+Address = str | tuple[str, int]
+Resolve = Mapping[str, str] | Callable[[str, int], Address | Sequence[Address] | None]
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The keywords of ``connect``; see :meth:`sunsocket.WebSocket.connect` for what they mean."""
+
+    headers: Headers
+    subprotocols: Sequence[str]
+    origin: str | None
+    user_agent: str | None
+    proxy: None
+    tls: TLS | None
+    compression: None
+    open_timeout: float | None
+    close_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    max_message_size: int | None
+    max_held: tuple[int, int]
+    write_limit: tuple[int, int]
+    resolve: Resolve | None
+
+
+DEFAULTS: dict[str, Any] = {
+    "headers": (),
+    "subprotocols": (),
+    "origin": None,
+    "user_agent": f"sunsocket/{_core.__version__}",
+    "proxy": None,
+    "tls": None,
+    "compression": None,
+    "open_timeout": 10.0,
+    "close_timeout": 10.0,
+    "ping_interval": 20.0,
+    "ping_timeout": 20.0,
+    "max_message_size": 64 << 20,
+    "max_held": (1024, 16 << 20),
+    "write_limit": (1 << 20, 256 << 10),
+    "resolve": None,
+}
+
+
+def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
+    """Checks the options and hands them to the engine.
+
+    Raises:
+        TypeError: An unknown keyword, or a value of the wrong type.
+        ValueError: A value out of range.
+        InvalidURL: ``url`` is not a WebSocket address.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url is a str like 'wss://example.com/path', not {type(url).__name__}")
+    for name in options:
+        if name not in DEFAULTS:
+            raise TypeError(f"connect() has no option {name!r}; it has {', '.join(sorted(DEFAULTS))}")
+    values = {**DEFAULTS, **options}
+    for name, hint in (("proxy", "proxies"), ("compression", "compression")):
+        if values[name] is not None:
+            raise ValueError(f"{name}={values[name]!r}: {hint} cannot be used in this version; leave it out")
+    tls = values["tls"] if values["tls"] is not None else TLS()
+    if not isinstance(tls, TLS):
+        raise TypeError(f"tls is a sunsocket.TLS(...), not {type(tls).__name__}")
+    high, low = _pair("write_limit", values["write_limit"])
+    if low > high:
+        raise ValueError(f"write_limit is (high, low) with low <= high, not ({high}, {low})")
+    return _core.Options(
+        url,
+        headers=_headers(values["headers"]),
+        subprotocols=_subprotocols(values["subprotocols"]),
+        origin=_text("origin", values["origin"]),
+        user_agent=_text("user_agent", values["user_agent"]) or "",
+        ca_file=_path("ca_file", tls.ca_file),
+        ca_data=tls.ca_data.encode() if isinstance(tls.ca_data, str) else tls.ca_data,
+        cert_file=_path("cert_file", tls.cert_file),
+        key_file=_path("key_file", tls.key_file),
+        server_hostname=_text("server_hostname", tls.server_hostname),
+        verify=bool(tls.verify),
+        open_timeout=_seconds("open_timeout", values["open_timeout"], optional=True),
+        close_timeout=_seconds("close_timeout", values["close_timeout"], optional=False) or 0.0,
+        ping_interval=_positive("ping_interval", values["ping_interval"]),
+        ping_timeout=_positive("ping_timeout", values["ping_timeout"]),
+        max_message_size=_size("max_message_size", values["max_message_size"]),
+        max_held=_pair("max_held", values["max_held"]),
+        write_limit=(high, low),
+        resolve=resolver(values["resolve"]),
+    )
+
+
+def _headers(headers: Any) -> list[tuple[str, str]]:
+    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
+            raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; it holds {pair!r}")
+    return pairs
+
+
+def _subprotocols(names: Any) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError(f"subprotocols is a sequence of names: write [{names!r}]")
+    names = list(names or ())
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a subprotocol is a str, not {type(name).__name__}")
+    return names
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is a str or None, not {type(value).__name__}")
+    return value
+
+
+def _path(name: str, value: Any) -> str | None:
+    return None if value is None else os.fsdecode(value)
+
+
+def _seconds(name: str, value: Any, *, optional: bool) -> float | None:
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        none = " or None" if optional else ""
+        raise TypeError(f"{name} is a number of seconds{none}, not {type(value).__name__}")
+    if not 0 <= value < 1e9:
+        raise ValueError(f"{name} is a number of seconds from 0 up, not {value}")
+    return float(value)
+
+
+def _positive(name: str, value: Any) -> float | None:
+    seconds = _seconds(name, value, optional=True)
+    if seconds == 0:
+        raise ValueError(f"{name} is more than 0 seconds; None switches it off")
+    return seconds
+
+
+def _size(name: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a number of bytes or None, not {type(value).__name__}")
+    if value < 0:
+        raise ValueError(f"{name} is a number of bytes from 0 up, not {value}")
+    return value
+
+
+def _pair(name: str, value: Any) -> tuple[int, int]:
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a pair of numbers, not {value!r}") from None
+    for part in (first, second):
+        if isinstance(part, bool) or not isinstance(part, int):
+            raise TypeError(f"{name} is a pair of whole numbers, not {value!r}")
+        if part < 1:
+            raise ValueError(f"{name} is a pair of numbers from 1 up, not {value!r}")
+    return first, second
+
+
+def _split_address(text: str, what: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"resolve: {what} is written host:port with a port from 1 to 65535, not {text!r}")
+    return host, int(port)
+
+
+def _address(address: Any) -> tuple[str, int]:
+    if isinstance(address, str):
+        return _split_address(address, "an address")
+    host, port = address
+    return str(host), int(port)
+
+
+def resolver(resolve: Any) -> Callable[[str, int], list[tuple[str, int]] | None] | None:
+    """One function for both forms of ``resolve``: addresses for a host and port, or None for DNS."""
+    if resolve is None:
+        return None
+    if isinstance(resolve, Mapping):
+        table = {
+            key if key == "*" else _split_address(key.lower(), "a key"): _address(value)
+            for key, value in resolve.items()
+        }
+
+        def look_up(host: str, port: int) -> list[tuple[str, int]] | None:
+            address = table.get((host, port)) or table.get("*")
+            return None if address is None else [address]
+
+        return look_up
+    if not callable(resolve):
+        raise TypeError(f"resolve is a mapping or a function, not {type(resolve).__name__}")
+
+    def ask(host: str, port: int) -> list[tuple[str, int]] | None:
+        answer = resolve(host, port)
+        if answer is None:
+            return None
+        single = isinstance(answer, str) or (len(answer) == 2 and isinstance(answer[1], int))
+        return [_address(each) for each in ([answer] if single else answer)]
+
+    return ask

@@ -1,0 +1,98 @@
+"""The ``WebSocket`` class for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, Unpack
+
+from . import _core, _hooks, _options
+from ._base import Base, State
+from ._errors import ConnectionClosed, ConnectionLost
+from ._signal import Signal
+
+__all__ = ["State", "WebSocket"]
+
+
+class WebSocket(Base):
+    """A WebSocket connection, used from threads. Make one with :meth:`connect`.
+
+    Every method may be called from any thread and from inside handlers. Handlers run on one dispatcher thread.
+    """
+
+    __slots__ = ()
+
+    send = _core.Socket.Send
+
+    @classmethod
+    def connect(cls, url: str, *, daemon: bool = False, **options: Unpack[_options.ConnectOptions]) -> Self:
+        """Opens a connection; it is open when this returns.
+
+        Args:
+            url: A ``ws://`` or ``wss://`` address (RFC 6455 section 3).
+            daemon: True lets the program end while this socket is open and has handlers.
+            headers: Further header lines of the opening handshake, a mapping or ``(name, value)`` pairs.
+            subprotocols: Names to offer, best first.
+            origin: The ``Origin`` header; none by default.
+            user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.
+            proxy: None; proxies cannot be used in this version.
+            tls: A :class:`sunsocket.TLS`: certificates and host names of ``wss``.
+            compression: None; messages cannot be compressed in this version.
+            open_timeout: Seconds for DNS, TCP, TLS and the opening handshake together; None waits for ever. Default 10.
+            close_timeout: Seconds for the closing handshake before TCP is cut. Default 10.
+            ping_interval: Seconds of silence after which a ping is sent; None sends none. Default 20.
+            ping_timeout: Seconds for the pong before the connection counts as lost; None waits for ever. Default 20.
+            max_message_size: Bytes of the largest message accepted; None accepts any. Default 64 MiB.
+            max_held: Messages and bytes that are held while nobody takes them. Default ``(1024, 16 MiB)``.
+            write_limit: Unsent bytes above which ``Send`` waits, and down to which it does. Default 1 MiB, 256 KiB.
+            resolve: Addresses in place of DNS: ``{"host:port": "address:port"}`` or a function of host and port.
+
+        Raises:
+            TypeError, ValueError: An option cannot be used; nothing was sent.
+            InvalidURL: ``url`` is not a WebSocket address.
+            ConnectError: Its subclasses tell which step failed.
+        """
+        # The dispatcher's thread-local state and the hooks are made once; the socket owns the connection.
+        handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
+        return cls(handle, Signal, None)
+
+    def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
+        """Sends a ping and waits for its pong (RFC 6455 section 5.5.2).
+
+        Args:
+            payload: At most 125 bytes; empty becomes a unique one.
+            timeout: Seconds to wait; None waits until the connection closes.
+
+        Returns:
+            The round trip in seconds.
+
+        Raises:
+            TimeoutError: No pong came in time. The connection stays open.
+            ConnectionClosed: The connection is not open, or closed meanwhile.
+        """
+        return self._wait_pong(self._send_ping(payload), timeout)
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Messages until the connection closes.
+
+        Raises:
+            ConnectionClosed: It ended otherwise than by a closing handshake with 1000, 1001 or no code.
+        """
+        while True:
+            try:
+                message = self.recv()
+            except ConnectionClosed as closed:
+                if isinstance(closed, ConnectionLost) or closed.code not in (1000, 1001, 1005):
+                    raise
+                return
+            yield message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
+        self.Close()
+        self._wait_closed(self._close_timeout + 5)

@@ -1,0 +1,305 @@
+"""The ``WebSocket`` class for asyncio and uvloop.
+
+The loop watches one descriptor and runs handlers itself: no thread is on a message's way.
+
+::
+
+    from sunsocket.aio import WebSocket
+
+    async with WebSocket.connect("wss://echo.example") as ws:
+        ws.Send("Hello")
+        print(await ws.recv())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Any, Self, Unpack, cast
+
+from . import _core, _log, _options
+from ._base import Base, State
+from ._core import SignalConnection
+from ._errors import ConnectionClosed, ConnectionLost
+
+__all__ = ["Signal", "SignalConnection", "State", "WebSocket"]
+
+
+class _Ready:
+    """What ``Send`` returns when there is room: awaiting it returns at once."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return cast("Generator[Any, None, None]", iter(()))
+
+
+_READY = _Ready()
+
+
+class _LoopHooks:
+    """What the engine calls beside the program's handlers: one for each loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.reactor = _core.LoopReactor()
+        # Tasks of coroutine handlers: the loop itself keeps only weak references.
+        self.tasks: set[asyncio.Task[Any]] = set()
+        loop.add_reader(self.reactor.fileno(), self._process)
+
+    def _process(self) -> None:
+        away = self.reactor.process()
+        if away is not None:
+            _log.logger.warning(
+                "the event loop was blocked for %.1f s; pings were answered meanwhile, but nothing else ran: "
+                "await, or use asyncio.to_thread, for long work",
+                away,
+            )
+
+    def failed(self, error: BaseException, handler: Any) -> None:
+        """A handler raised: the loop's exception handler is told."""
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            self.loop.call_soon(_raise, error)
+            return
+        what = _log.describe(handler) if handler is not None else "delivering a message"
+        self.loop.call_exception_handler({"message": f"the handler {what} raised", "exception": error})
+
+    def returned(self, result: Any, handler: Any) -> None:
+        """A coroutine function's call: a task of its own."""
+        if not inspect.isawaitable(result):
+            return
+        task: asyncio.Task[Any] = self.loop.create_task(_await(result))
+        self.tasks.add(task)
+        task.add_done_callback(lambda task: self._done(task, handler))
+
+    def _done(self, task: asyncio.Task[Any], handler: Any) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error, handler)
+
+    def check_handler(self, handler: Any) -> None:
+        """Plain functions and coroutine functions are both fine."""
+
+    def room_waiter(self, register: Callable[[asyncio.Future[None]], None]) -> Awaitable[None]:
+        """What ``Send`` returns above the high-water mark."""
+        return _Room(self.loop, register)
+
+    busy = staticmethod(_log.busy)
+    dropped = staticmethod(_log.dropped)
+
+    def stop(self) -> None:
+        """The loop is about to close: what is open is dropped quietly."""
+        self.loop.remove_reader(self.reactor.fileno())
+        self.reactor.close_all(0)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+class _Room:
+    """Awaiting it waits until the unsent bytes have fallen to the low-water mark."""
+
+    __slots__ = ("_loop", "_register")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, register: Callable[[asyncio.Future[None]], None]
+    ) -> None:
+        self._loop = loop
+        self._register = register
+
+    def __await__(self) -> Generator[Any, None, None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._register(future)
+        return future.__await__()
+
+
+_hooks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopHooks] = weakref.WeakKeyDictionary()
+
+
+def _hooks_of(loop: asyncio.AbstractEventLoop) -> _LoopHooks:
+    hooks = _hooks.get(loop)
+    if hooks is None:
+        hooks = _hooks[loop] = _LoopHooks(loop)
+        _stop_before_close(loop, hooks)
+    return hooks
+
+
+def _stop_before_close(loop: asyncio.AbstractEventLoop, hooks: _LoopHooks) -> None:
+    """Has the loop let go of our descriptor when it closes.
+
+    ``shutdown_asyncgens`` runs in every orderly end of a loop: an asynchronous generator that waits for it is the way
+    to be told that asyncio and uvloop share.
+    """
+
+    async def until_shutdown() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            hooks.stop()
+
+    generator = until_shutdown()
+    step = generator.__anext__()
+    try:
+        step.send(None)  # type: ignore[attr-defined]
+    except StopIteration:
+        pass
+    # Kept alive by the hooks: a generator that is dropped is closed early.
+    hooks.generator = generator  # type: ignore[attr-defined]
+
+
+class Signal(_core.Signal):
+    """``OnMessage`` or ``OnClose`` in a loop. Handlers may be plain functions or coroutine functions."""
+
+    __slots__ = ()
+
+    connect = _core.Signal.Connect
+    once = _core.Signal.Once
+
+    async def Wait(self, timeout: float | None = None) -> Any:  # type: ignore[override]  # noqa: N802
+        """Waits for the next value; everybody who waits gets the same.
+
+        Args:
+            timeout: Seconds to wait; None waits until the connection closes.
+
+        Returns:
+            The message; None for ``OnClose``.
+
+        Raises:
+            TimeoutError: Nothing came in time. Nothing is lost.
+            ConnectionClosed: The connection closed before a message came.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._add_future(future)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        finally:
+            self._remove_future(future)
+
+    wait = Wait
+
+
+class _Connecting:
+    """What ``connect`` returns: ``await`` it for the socket, or use it in ``async with``."""
+
+    __slots__ = ("_cls", "_options", "_socket", "_url")
+
+    def __init__(self, cls: type[WebSocket], url: str, options: dict[str, Any]) -> None:
+        self._cls = cls
+        self._url = url
+        self._options = _options.prepare(url, options)
+        self._socket: WebSocket | None = None
+
+    async def _connect(self) -> WebSocket:
+        loop = asyncio.get_running_loop()
+        hooks = _hooks_of(loop)
+        future: asyncio.Future[None] = loop.create_future()
+        socket = self._cls(hooks.reactor.connect(self._options, hooks, future), Signal, _READY)
+        try:
+            await future
+        except BaseException:
+            socket.abort()
+            raise
+        return socket
+
+    def __await__(self) -> Generator[Any, None, WebSocket]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> WebSocket:
+        self._socket = await self._connect()
+        return self._socket
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            await self._socket.__aexit__(kind, error, trace)
+
+
+class WebSocket(Base):
+    """A WebSocket connection of the running loop. Make one with :meth:`connect`.
+
+    ``Send``, ``Close`` and ``abort`` may be called from any thread; what is awaited belongs to the loop.
+    """
+
+    __slots__ = ()
+
+    send = _core.Socket.Send
+
+    @classmethod
+    def connect(cls, url: str, **options: Unpack[_options.ConnectOptions]) -> _Connecting:
+        """Opens a connection: ``ws = await WebSocket.connect(url)`` or ``async with WebSocket.connect(url) as ws``.
+
+        The options, and the errors that awaiting raises, are those of :meth:`sunsocket.WebSocket.connect`.
+
+        Raises:
+            TypeError, ValueError: An option cannot be used; nothing was sent.
+            InvalidURL: ``url`` is not a WebSocket address.
+        """
+        return _Connecting(cls, url, dict(options))
+
+    async def recv(self, timeout: float | None = None) -> str | bytes:  # type: ignore[override]
+        """The next message; first come, first served.
+
+        Args:
+            timeout: Seconds to wait; None waits until the connection closes.
+
+        Raises:
+            TimeoutError: No message came in time. Nothing is lost.
+            ConnectionClosed: The connection has closed and every message before that was taken.
+        """
+        message = self._take()
+        if message is not self:
+            return cast("str | bytes", message)
+        future: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
+        self._add_receiver(future)
+        try:
+            if timeout is None:
+                return await future
+            async with asyncio.timeout(timeout):
+                return await future
+        except BaseException:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                # The message had come when the task was cancelled: the next one gets it.
+                self._give_back(future.result())
+            raise
+        finally:
+            self._remove_receiver(future)
+
+    async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
+        """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""
+        number = self._send_ping(payload)
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._add_pong(number, future)
+        async with asyncio.timeout(timeout):
+            return await future
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Messages until the connection closes; see :meth:`sunsocket.WebSocket.__iter__`."""
+        while True:
+            try:
+                message = await self.recv()
+            except ConnectionClosed as closed:
+                if isinstance(closed, ConnectionLost) or closed.code not in (1000, 1001, 1005):
+                    raise
+                return
+            yield message
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
+        self.Close()
+        await cast("Signal", self.OnClose).Wait()
