@@ -45,7 +45,13 @@ impl LoopReactor {
     }
 
     /// Starts to connect; `future` gets None or the exception. The handle may be used before.
-    fn connect(&self, py: Python<'_>, options: &Options, hooks: Py<PyAny>, future: Py<PyAny>) -> PyResult<Handle> {
+    fn connect(
+        &self,
+        py: Python<'_>,
+        options: &Options,
+        hooks: Py<PyAny>,
+        future: Py<PyAny>,
+    ) -> PyResult<Handle> {
         let connection = self.reactor.connect(options.get()).map_err(|error| errors::raise(py, &error))?;
         let face = Face::new(connection, hooks, true, true);
         *lock(&face.opening) = Some(future);

@@ -29,7 +29,10 @@ pub(crate) fn look_up() {
 }
 
 /// `handler(argument)`.
-pub(crate) fn one<'py>(handler: &Bound<'py, PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn one<'py>(
+    handler: &Bound<'py, PyAny>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = handler.py();
     let call = CALL_ONE_ARG.get().copied().flatten();
     // SAFETY: both objects are alive, the GIL is held (`py`), and either call returns a new reference or null with an

@@ -8,7 +8,8 @@ use sunsocket_net::{Closed, Connection, Error, ErrorKind};
 /// `sunsocket._errors`, which holds the classes.
 fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    let module = MODULE.get_or_try_init(py, || PyModule::import(py, "sunsocket._errors").map(Bound::unbind))?;
+    let module =
+        MODULE.get_or_try_init(py, || PyModule::import(py, "sunsocket._errors").map(Bound::unbind))?;
     Ok(module.bind(py))
 }
 
@@ -35,10 +36,18 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::Closed => return build(py, "ConnectionClosed", (text, 1006, "", py.None())),
         ErrorKind::Handshake => {
             let Some(answer) = error.answer() else {
-                return build(py, "HandshakeError", (text, py.None(), PyTuple::empty(py), PyBytes::new(py, b"")));
+                return build(
+                    py,
+                    "HandshakeError",
+                    (text, py.None(), PyTuple::empty(py), PyBytes::new(py, b"")),
+                );
             };
             let headers: Vec<(&str, &str)> = answer.headers.iter().collect();
-            return build(py, "HandshakeError", (text, answer.status, headers, PyBytes::new(py, &answer.body)));
+            return build(
+                py,
+                "HandshakeError",
+                (text, answer.status, headers, PyBytes::new(py, &answer.body)),
+            );
         }
     };
     build(py, class, (text,))
@@ -63,7 +72,9 @@ fn describe(connection: &Connection, closed: Option<&Closed>) -> String {
     let url = connection.url();
     match closed {
         _ if connection.is_forked() => {
-            format!("the connection to {url} was opened before this process was forked; connect again in the child")
+            format!(
+                "the connection to {url} was opened before this process was forked; connect again in the child"
+            )
         }
         Some(Closed { error: Some(error), .. }) => format!("the connection has ended: {error}"),
         Some(Closed { code, reason, by_peer, .. }) => {

@@ -85,7 +85,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Face {
-    pub(crate) fn new(connection: Arc<Connection>, hooks: Py<PyAny>, is_async: bool, daemon: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        hooks: Py<PyAny>,
+        is_async: bool,
+        daemon: bool,
+    ) -> Arc<Self> {
         let face = Arc::new(Self {
             connection,
             hooks,
@@ -168,7 +173,8 @@ impl Face {
 
     /// A thread does not wait any more.
     pub(crate) fn remove_slot(&self, which: Which, slot: &Arc<Slot>) {
-        self.waiters(which).retain(|waiter| !matches!(waiter, Waiter::Slot(other) if Arc::ptr_eq(other, slot)));
+        self.waiters(which)
+            .retain(|waiter| !matches!(waiter, Waiter::Slot(other) if Arc::ptr_eq(other, slot)));
     }
 
     /// A task does not wait any more.
@@ -269,7 +275,9 @@ impl Face {
             }
             match outcome {
                 Ok(value) => future.call_method1(pyo3::intern!(py, "set_result"), (value,))?,
-                Err(error) => future.call_method1(pyo3::intern!(py, "set_exception"), (error.into_value(py),))?,
+                Err(error) => {
+                    future.call_method1(pyo3::intern!(py, "set_exception"), (error.into_value(py),))?
+                }
             };
             Ok(())
         })();
@@ -486,10 +494,13 @@ impl Face {
         }
         self.feed_tasks(py);
         let receivers: Vec<Py<PyAny>> = lock(&self.receivers).drain(..).collect();
-        let waiters = std::mem::take(&mut *self.waiters(Which::Message)).into_iter().filter_map(|waiter| match waiter {
-            Waiter::Future(future) => Some(future),
-            Waiter::Slot(_) => None,
-        });
+        let waiters =
+            std::mem::take(&mut *self.waiters(Which::Message)).into_iter().filter_map(
+                |waiter| match waiter {
+                    Waiter::Future(future) => Some(future),
+                    Waiter::Slot(_) => None,
+                },
+            );
         let pongs: Vec<Py<PyAny>> = lock(&self.pongs).drain(..).map(|(_, future)| future).collect();
         for future in receivers.into_iter().chain(waiters).chain(pongs) {
             self.resolve(py, &future, Err(errors::closed(py, &self.connection, None)));

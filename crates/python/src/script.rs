@@ -1,9 +1,89 @@
-//! The script host's entry.
+//! The script host's entry: options from the command line, Ctrl-C from Python.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use sunsocket_luau::{RunOptions, run};
+use sunsocket_net::Resolve;
 
-/// Runs a Luau script.
+/// Runs a Luau script to its end and returns its exit status.
 #[pyfunction]
-pub(crate) fn run_script() -> PyResult<i32> {
-    Err(pyo3::exceptions::PyNotImplementedError::new_err("not yet"))
+#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, color))]
+#[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
+pub(crate) fn run_script(
+    py: Python<'_>,
+    path: PathBuf,
+    args: Vec<String>,
+    resolve: Vec<(String, u16, String)>,
+    ca_file: Option<PathBuf>,
+    ca_data: Option<Vec<u8>>,
+    verify: bool,
+    headers: Vec<(String, String)>,
+    color: bool,
+) -> PyResult<i32> {
+    let resolve = table(resolve)?;
+    py.detach(|| {
+        let options = RunOptions {
+            path,
+            args,
+            configure: Box::new(move |options| {
+                let scheme = if options.url.is_secure() { "wss://*" } else { "ws://*" };
+                options.resolve = resolver(&resolve, scheme);
+                options.tls.ca_file.clone_from(&ca_file);
+                options.tls.ca_data.clone_from(&ca_data);
+                options.tls.verify = verify;
+                options.headers.extend(headers.iter().cloned());
+            }),
+            color,
+        };
+        let raised = Rc::new(RefCell::new(None));
+        let seen = Rc::clone(&raised);
+        let status = run(options, move || {
+            Python::attach(|py| match py.check_signals() {
+                Ok(()) => false,
+                Err(error) => {
+                    seen.replace(Some(error));
+                    true
+                }
+            })
+        });
+        match raised.take() {
+            // Ctrl-C is what the exit status says; another signal handler's exception is its own.
+            Some(error)
+                if !Python::attach(|py| {
+                    error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py)
+                }) =>
+            {
+                Err(error)
+            }
+            _ => Ok(status),
+        }
+    })
+}
+
+type Entry = (String, u16, SocketAddr);
+
+fn table(entries: Vec<(String, u16, String)>) -> PyResult<Arc<[Entry]>> {
+    let parse = |(host, port, address): (String, u16, String)| match address.parse() {
+        Ok(address) => Ok((host.to_ascii_lowercase(), port, address)),
+        Err(_) => Err(PyValueError::new_err(format!("{address:?} is not an IP address with a port"))),
+    };
+    entries.into_iter().map(parse).collect()
+}
+
+/// Entries are `(host, port, address)`; the hosts `ws://*` and `wss://*` stand for all of their scheme.
+fn resolver(table: &Arc<[Entry]>, scheme: &'static str) -> Option<Resolve> {
+    if table.is_empty() {
+        return None;
+    }
+    let table = Arc::clone(table);
+    Some(Arc::new(move |host, port| {
+        let found = table.iter().find(|(name, its_port, _)| name == scheme || (name == host && *its_port == port));
+        found.map(|(_, _, address)| vec![*address])
+    }))
 }

@@ -67,7 +67,9 @@ impl Signal {
     fn add(&self, handler: &Bound<'_, PyAny>, once: bool) -> PyResult<SignalConnection> {
         if !handler.is_callable() {
             let name = handler.get_type().name()?;
-            return Err(PyTypeError::new_err(format!("a handler is a function or another callable, not {name}")));
+            return Err(PyTypeError::new_err(format!(
+                "a handler is a function or another callable, not {name}"
+            )));
         }
         self.face.hooks.bind(handler.py()).call_method1("check_handler", (handler,))?;
         let id = self.face.add_handler(self.which, Arc::new(handler.clone().unbind()), once);
@@ -114,9 +116,9 @@ impl SignalConnection {
 pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
     match timeout {
         None => Ok(None),
-        Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
-            Err(PyValueError::new_err(format!("a timeout is a number of seconds from 0 up, or None; not {seconds}")))
-        }
+        Some(seconds) if seconds.is_nan() || seconds < 0.0 => Err(PyValueError::new_err(format!(
+            "a timeout is a number of seconds from 0 up, or None; not {seconds}"
+        ))),
         // A time that cannot be told is as good as none.
         Some(seconds) => {
             Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
@@ -142,11 +144,17 @@ pub(crate) fn wait_until(
 }
 
 fn timed_out(what: &str) -> PyErr {
-    PyTimeoutError::new_err(format!("no {what} within the timeout; nothing is lost, it can be waited for again"))
+    PyTimeoutError::new_err(format!(
+        "no {what} within the timeout; nothing is lost, it can be waited for again"
+    ))
 }
 
 /// The next message, of which everybody who waits gets the same.
-pub(crate) fn wait_for_message(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
+pub(crate) fn wait_for_message(
+    py: Python<'_>,
+    face: &Arc<Face>,
+    until: Option<Instant>,
+) -> PyResult<Py<PyAny>> {
     face.connection.pull();
     let slot = Arc::new(Slot::default());
     face.add_waiter(Which::Message, Waiter::Slot(Arc::clone(&slot)));

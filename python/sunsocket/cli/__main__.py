@@ -1,0 +1,5 @@
+"""``python -m sunsocket.cli``."""
+
+from . import main
+
+raise SystemExit(main())

@@ -1,0 +1,143 @@
+"""``sunsocket run``: runs a Luau script."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+EPILOG = """\
+exit status:
+  0 the script has ended; 1 its main thread failed; 2 it could not be started; 130 Ctrl-C
+
+examples:
+  sunsocket run bot.luau
+  sunsocket run bot.luau one two             (the script's ... is "one", "two")
+  sunsocket run --local-echo hello.luau      (every connection goes to an echo server in this process)
+  sunsocket run --resolve example.com:443:127.0.0.1:8443 --cacert ca.pem bot.luau
+"""
+
+
+def _resolve(text: str) -> tuple[str, int, str]:
+    """HOST:PORT:ADDRESS[:PORT], as curl has it; an IPv6 address stands in brackets."""
+    problem = argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT:ADDRESS[:PORT]")
+    host, colon, rest = text.partition(":")
+    port, colon2, address = rest.partition(":")
+    if not (host and colon and colon2 and port.isdecimal() and 0 < int(port) < 65536):
+        raise problem
+    if address.startswith("["):
+        ip, _, tail = address[1:].partition("]")
+        other = tail.removeprefix(":")
+    else:
+        ip, _, other = address.partition(":")
+    other = other or port
+    try:
+        parsed = ipaddress.ip_address(ip)
+    except ValueError:
+        raise problem from None
+    if not (other.isdecimal() and 0 < int(other) < 65536):
+        raise problem
+    literal = f"[{parsed}]" if parsed.version == 6 else str(parsed)
+    return host, int(port), f"{literal}:{int(other)}"
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f'{text!r} is not "Name: value"')
+    return name.strip(), value.strip()
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "run",
+        help="run a Luau script",
+        description="Runs a Luau script until no thread of it will run any more and no socket is open.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("script", metavar="FILE", help="the script")
+    parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
+    parser.add_argument(
+        "--resolve",
+        metavar="HOST:PORT:ADDRESS[:PORT]",
+        type=_resolve,
+        action="append",
+        default=[],
+        help="connect to this address for that host and port (may be repeated)",
+    )
+    parser.add_argument("--cacert", metavar="FILE", help="trust the certificates in this PEM file, not the system's")
+    parser.add_argument("--insecure", action="store_true", help="accept any certificate")
+    parser.add_argument(
+        "--header",
+        metavar='"NAME: VALUE"',
+        type=_header,
+        action="append",
+        default=[],
+        help="send this header with each opening handshake (may be repeated)",
+    )
+    parser.add_argument(
+        "--local-echo",
+        action="store_true",
+        help="send every connection to an echo server in this process, TLS included (needs the extra echo)",
+    )
+    parser.set_defaults(run=run)
+
+
+def _fail(text: str) -> int:
+    print(f"sunsocket run: {text}", file=sys.stderr)
+    return 2
+
+
+def _unreadable(path: str, what: str) -> str | None:
+    """Why the file cannot be read, if it cannot."""
+    if not os.path.exists(path):
+        return f"{what} {path!r} does not exist"
+    if os.path.isdir(path):
+        return f"{what} {path!r} is a directory"
+    try:
+        with open(path, "rb"):
+            return None
+    except OSError as error:
+        return f"{what} {path!r} cannot be read: {error.strerror}"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the script and returns the exit status."""
+    problem = _unreadable(options.script, "the script")
+    if problem is None and options.cacert is not None:
+        problem = _unreadable(options.cacert, "the file of --cacert")
+    if problem is not None:
+        return _fail(problem)
+    from .. import _core
+
+    with contextlib.ExitStack() as stack:
+        resolve: list[tuple[str, int, str]] = options.resolve
+        ca_data: bytes | None = None
+        if options.local_echo:
+            if options.cacert or options.resolve:
+                return _fail("--local-echo sends every connection to itself: leave --resolve and --cacert out")
+            from ..echo import EchoServer
+
+            try:
+                plain, secure = stack.enter_context(EchoServer()), stack.enter_context(EchoServer(tls=True))
+            except ImportError as error:
+                return _fail(str(error))
+            resolve = [("ws://*", 0, f"127.0.0.1:{plain.port}"), ("wss://*", 0, f"127.0.0.1:{secure.port}")]
+            ca_data = secure.ca_pem
+        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        return _core.run_script(
+            os.fspath(Path(options.script)),
+            options.args,
+            resolve=resolve,
+            ca_file=options.cacert,
+            ca_data=ca_data,
+            verify=not options.insecure,
+            headers=options.header,
+            color=color,
+        )
