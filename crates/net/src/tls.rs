@@ -7,10 +7,12 @@ use std::sync::{Arc, OnceLock};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use sunsocket_wire::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::options::TlsOptions;
@@ -66,7 +68,13 @@ fn build(options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
     } else if let Some(roots) = own_roots(options)? {
         builder.with_root_certificates(roots)
     } else {
-        let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(failed)?;
+        let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| {
+            let text = format!(
+                "the system's trusted certificates cannot be used: {error}; install them (the package \
+                 ca-certificates), or give ca_file"
+            );
+            Error::new(ErrorKind::Tls, text)
+        })?;
         builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
     };
     let mut config = match client_certificate(options)? {
@@ -142,16 +150,14 @@ fn certificates(pem: &[u8], source: &str) -> Result<Vec<CertificateDer<'static>>
 }
 
 /// What went wrong in a TLS handshake with `url`, in words.
-pub(crate) fn explain(url: &str, error: &rustls::Error) -> Error {
+pub(crate) fn explain(url: &Url, error: &rustls::Error) -> Error {
     let what = match error {
         rustls::Error::InvalidCertificate(problem) => certificate_problem(problem),
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS on this port; if it is a plain server, use ws:// in place of wss://"
                 .to_owned()
         }
-        rustls::Error::AlertReceived(alert) => {
-            format!("it refused the TLS handshake with the alert {alert:?}")
-        }
+        rustls::Error::AlertReceived(alert) => alert_received(*alert),
         rustls::Error::PeerIncompatible(why) => {
             format!("it has no TLS version or cipher in common with us ({why:?}); TLS 1.2 and 1.3 are spoken")
         }
@@ -160,14 +166,41 @@ pub(crate) fn explain(url: &str, error: &rustls::Error) -> Error {
     Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
 }
 
+fn alert_received(alert: AlertDescription) -> String {
+    let hint = match alert {
+        AlertDescription::CertificateRequired => {
+            "; it wants a client's certificate: give cert_file and key_file"
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => {
+            "; it does not accept the client's certificate, or the lack of one: check cert_file and key_file"
+        }
+        AlertDescription::UnrecognisedName => {
+            "; it has no host of this name: check the URL or server_hostname"
+        }
+        AlertDescription::ProtocolVersion => "; TLS 1.2 and 1.3 are spoken here",
+        AlertDescription::NoApplicationProtocol => "; it does not speak HTTP/1.1, which a WebSocket needs",
+        AlertDescription::HandshakeFailure => {
+            "; it has no cipher in common with us, or wants a client's certificate (cert_file and key_file)"
+        }
+        _ => "",
+    };
+    format!("it refused TLS with the alert {alert:?}{hint}")
+}
+
 fn certificate_problem(problem: &CertificateError) -> String {
     match problem {
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") };
             format!(
-                "its certificate is not for {:?} (it is for {names}); connect by a name that it has, or give that \
-                 name as server_hostname",
-                expected.to_str()
+                "its certificate is not for {:?} (it is for {}); connect by a name that it has, or give that name as \
+                 server_hostname",
+                expected.to_str(),
+                names(presented)
             )
         }
         CertificateError::NotValidForName => {
@@ -175,15 +208,20 @@ fn certificate_problem(problem: &CertificateError) -> String {
              server_hostname"
                 .to_owned()
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired; its owner has to renew it (or is this machine's clock wrong?)".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet; is this machine's clock right?".to_owned()
+        CertificateError::Expired => expired(""),
+        CertificateError::ExpiredContext { not_after, .. } => expired(&format!(" on {}", date(*not_after))),
+        CertificateError::NotValidYet => not_valid_yet(""),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            not_valid_yet(&format!(" before {}", date(*not_before)))
         }
         CertificateError::UnknownIssuer => {
             "its certificate is signed by nobody that is trusted here (self-signed, or by a private CA); if you \
              trust it, give its CA's certificate as ca_file"
+                .to_owned()
+        }
+        CertificateError::BadSignature => {
+            "its certificate names a CA that is trusted here, but another key has signed it; was that CA made anew \
+             (then give its new certificate as ca_file), or does somebody stand between?"
                 .to_owned()
         }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
@@ -194,6 +232,37 @@ fn certificate_problem(problem: &CertificateError) -> String {
         }
         other => format!("its certificate was refused: {other}"),
     }
+}
+
+fn expired(when: &str) -> String {
+    format!("its certificate expired{when}; its owner has to renew it (or is this machine's clock wrong?)")
+}
+
+fn not_valid_yet(when: &str) -> String {
+    format!("its certificate is not valid{when} yet; is this machine's clock right?")
+}
+
+/// The names of a certificate. The verifier writes each as `DnsName("example.com")`.
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() {
+        return "no name at all".to_owned();
+    }
+    let bare = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        inner.unwrap_or(name).trim_matches('"').to_owned()
+    };
+    presented.iter().map(bare).collect::<Vec<_>>().join(", ")
+}
+
+/// The day, as `2031-05-07`: the days since 1970 in eras of 400 years, which all have as many days.
+fn date(time: UnixTime) -> String {
+    let days = time.as_secs() / 86_400 + 719_468; // Since 0000-03-01, so that a leap day ends its year.
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * day + 2) / 153;
+    let (month, leap) = if march_month < 10 { (march_month + 3, 0) } else { (march_month - 9, 1) };
+    format!("{:04}-{month:02}-{:02}", era * 400 + year + leap, day - (153 * march_month + 2) / 5 + 1)
 }
 
 /// `verify=False`: any certificate will do, but the handshake must still be signed with its key.

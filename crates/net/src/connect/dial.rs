@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, connect, getsockname, ipproto, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, connect, getpeername, getsockname, ipproto, socket_with, sockopt,
 };
 use sunsocket_wire::Url;
 
@@ -42,10 +42,12 @@ pub(super) fn dial(
             && let Some(address) = waiting.next()
         {
             match start(address) {
-                Ok(socket) => under_way.push(Attempt { socket, address }),
+                Ok(socket) => {
+                    under_way.push(Attempt { socket, address });
+                    next_at = Instant::now() + ATTEMPT_DELAY;
+                }
                 Err(error) => refusals.push(format!("{address}: {error}")),
             }
-            next_at = Instant::now() + ATTEMPT_DELAY;
             continue;
         }
         if under_way.is_empty() {
@@ -102,7 +104,8 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     ordered
 }
 
-fn start(address: SocketAddr) -> io::Result<OwnedFd> {
+/// Begins to connect.
+pub(super) fn start(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
@@ -117,7 +120,13 @@ fn outcome(attempt: &Attempt) -> Option<io::Result<()>> {
     match sockopt::socket_error(&attempt.socket) {
         Ok(Err(error)) | Err(error) => Some(Err(error.into())),
         // No error yet: connected when it has a peer.
-        Ok(Ok(())) => rustix::net::getpeername(&attempt.socket).is_ok().then_some(Ok(())),
+        Ok(Ok(())) => {
+            getpeername(&attempt.socket).ok()?;
+            // A port of this machine that nobody listens on may have been given to this very socket, which then met
+            // itself (TCP's simultaneous open): that is nobody, too.
+            let is_itself = local_address(&attempt.socket).is_ok_and(|local| local == attempt.address);
+            Some(if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) })
+        }
     }
 }
 

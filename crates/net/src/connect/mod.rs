@@ -5,14 +5,17 @@
 //! reactor's: it happens once in a connection's life, and its steps depend on one another. Every wait goes through
 //! [`Patience`], which knows the one deadline that covers all steps, and who may give up.
 
+mod body;
 mod dial;
 mod patience;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
 use rustix::event::PollFlags;
@@ -126,23 +129,26 @@ fn handshake(
     Handshake { subprotocol: accepted.subprotocol, headers, local_address, remote_address }
 }
 
+/// TCP or TLS failed under us.
 fn lost(url: &Url, error: &io::Error) -> Error {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return tls::explain(url, problem);
+    }
     Error::new(ErrorKind::Connect, format!("cannot connect to {url}: the connection was lost ({error})"))
 }
 
 /// The TLS handshake.
 fn secure(url: &Url, socket: OwnedFd, tls: &Tls, patience: &mut Patience<'_>) -> Result<Stream, Error> {
     let mut session = tls.session()?;
-    let name = url.to_string();
     while session.is_handshaking() || session.wants_write() {
-        let mut face = Socket(std::os::fd::AsFd::as_fd(&socket));
+        let mut face = Socket(socket.as_fd());
         let moved = if session.wants_write() {
             session.write_tls(&mut face).map(|_| ())
         } else {
             match session.read_tls(&mut face) {
                 Ok(0) => {
                     let text = format!(
-                        "cannot connect to {name}: the server dropped TCP during the TLS handshake; does it speak \
+                        "cannot connect to {url}: the server dropped TCP during the TLS handshake; does it speak \
                          TLS on this port?"
                     );
                     return Err(Error::new(ErrorKind::Tls, text));
@@ -151,7 +157,7 @@ fn secure(url: &Url, socket: OwnedFd, tls: &Tls, patience: &mut Patience<'_>) ->
                     if let Err(error) = session.process_new_packets() {
                         // The alert that tells the server why.
                         let _ = session.write_tls(&mut face);
-                        return Err(tls::explain(&name, &error));
+                        return Err(tls::explain(url, &error));
                     }
                     Ok(())
                 }
@@ -162,12 +168,12 @@ fn secure(url: &Url, socket: OwnedFd, tls: &Tls, patience: &mut Patience<'_>) ->
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let flags = if session.wants_write() { PollFlags::OUT } else { PollFlags::IN };
-                patience.wait(&[(std::os::fd::AsFd::as_fd(&socket), flags)], None)?;
+                patience.wait(&[(socket.as_fd(), flags)], None)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 let text = format!(
-                    "cannot connect to {name}: the connection was lost during the TLS handshake ({error})"
+                    "cannot connect to {url}: the connection was lost during the TLS handshake ({error})"
                 );
                 return Err(Error::new(ErrorKind::Tls, text));
             }

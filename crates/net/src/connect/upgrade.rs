@@ -6,33 +6,57 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Response, Url};
 
+use super::body::Body;
 use super::patience::Patience;
 use crate::error::{Error, ErrorKind, HttpAnswer};
 use crate::stream::Stream;
 
-/// How much of a refusal's body is kept, and how long it is waited for.
-const BODY: usize = 4096;
+/// How long a refusal's body is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sends the request and checks the answer; the bytes after the answer's head come back with it.
 ///
 /// # Errors
-/// `Handshake`; `Connect` when the connection is lost; what [`Patience`] ends with.
+/// `Handshake`; `Connect` when the connection is lost; `Tls` when that is how the server refused us; what [`Patience`]
+/// ends with.
 pub(super) fn upgrade(
     url: &Url,
     request: &Request,
     stream: &mut Stream,
     patience: &mut Patience<'_>,
 ) -> Result<(Accepted, Headers, Vec<u8>), Error> {
-    send(url, &request.encode(), stream, patience)?;
-    let limits = Limits::default();
-    let mut input = Vec::new();
-    let (response, size) = loop {
-        match Response::parse(&input, &limits) {
-            Ok(Some(parsed)) => break parsed,
-            Ok(None) => {}
-            Err(error) => return Err(Error::handshake(format!("cannot connect to {url}: {error}"), None)),
+    let sent = send(url, &request.encode(), stream, patience);
+    if let Err(error) = &sent
+        && matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ConnectTimeout)
+    {
+        return Err(error.clone());
+    }
+    // Where sending failed otherwise, the server refused before it had read everything: its answer says more than that.
+    let (response, input) = answer(url, stream, patience)?;
+    match request.verify(&response) {
+        Ok(accepted) => Ok((accepted, response.headers, input)),
+        Err(error) => {
+            let mut body = Body::new(&response, input);
+            if matches!(error, HandshakeError::Status(..)) {
+                let until = Instant::now() + BODY_PATIENCE;
+                wait_for_body(url, stream, &mut body, until, patience)?;
+            }
+            let text = format!("cannot connect to {url}: {error}{}", hint(&response));
+            let Response { status, headers, .. } = response;
+            Err(Error::handshake(text, Some(HttpAnswer { status, headers, body: body.into_bytes() })))
         }
+    }
+}
+
+/// The server's answer, and the bytes that came behind its head.
+fn answer(url: &Url, stream: &mut Stream, patience: &mut Patience<'_>) -> Result<(Response, Vec<u8>), Error> {
+    let mut limits = Limits::default();
+    let mut input = Vec::new();
+    // A head is parsed when it may be complete, or else when twice as much is there as the last time: a server that
+    // sends it byte by byte does not make us read it as often.
+    let mut next_look = 0;
+    loop {
+        let before = input.len();
         if !receive(url, stream, &mut input, None, patience)? {
             let text = if input.is_empty() {
                 "the server dropped the connection without an answer to the opening handshake; does it speak \
@@ -42,35 +66,53 @@ pub(super) fn upgrade(
             };
             return Err(Error::handshake(format!("cannot connect to {url}: {text}"), None));
         }
-    };
-    match request.verify(&response) {
-        Ok(accepted) => {
-            let leftover = input.split_off(size);
-            Ok((accepted, response.headers, leftover))
-        }
-        Err(error) => {
-            let body = input.split_off(size);
-            let body = if matches!(error, HandshakeError::Status(..)) {
-                rest_of_body(url, stream, &response, body, patience)
-            } else {
-                body
-            };
-            let text = format!("cannot connect to {url}: {error}{}", hint(&response));
-            let Response { status, headers, .. } = response;
-            Err(Error::handshake(text, Some(HttpAnswer { status, headers, body })))
+        while has_empty_line(&input, before) || input.len() >= next_look {
+            next_look = input.len().saturating_mul(2).min(limits.max_head_size + 1).max(input.len() + 1);
+            match Response::parse(&input, &limits) {
+                Ok(None) => break,
+                // Not the final answer (RFC 9110 15.2). All heads together have to keep to the limit.
+                Ok(Some((Response { status: 100 | 102..200, .. }, size))) => {
+                    limits.max_head_size = limits.max_head_size.saturating_sub(size);
+                    input.drain(..size);
+                    next_look = 0;
+                    if input.is_empty() {
+                        break;
+                    }
+                }
+                Ok(Some((response, size))) => {
+                    let behind = input.split_off(size);
+                    return Ok((response, behind));
+                }
+                Err(error) => {
+                    return Err(Error::handshake(format!("cannot connect to {url}: {error}"), None));
+                }
+            }
         }
     }
+}
+
+/// Whether the bytes from `before` on may bring the end of a head.
+fn has_empty_line(input: &[u8], before: usize) -> bool {
+    let new = &input[before.saturating_sub(3).min(input.len())..];
+    new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
 fn hint(response: &Response) -> String {
     match response.status {
         301 | 302 | 303 | 307 | 308 => match response.headers.get("Location") {
-            Some(location) => format!("; it redirects to {location:?}: connect there"),
+            Some(location) => {
+                format!("; it redirects to {location:?}, and redirects are not followed: connect there")
+            }
             None => String::new(),
         },
         401 | 403 => "; does it want credentials, an Origin or a cookie?".to_owned(),
         404 => "; check the path of the URL".to_owned(),
         200 | 426 => "; is there a WebSocket at this path?".to_owned(),
+        407 => "; a proxy stands before it and wants credentials".to_owned(),
+        429 | 503 => match response.headers.get("Retry-After") {
+            Some(when) => format!("; it is busy and says Retry-After: {when:?}"),
+            None => "; it is busy: try again later".to_owned(),
+        },
         _ => String::new(),
     }
 }
@@ -113,28 +155,26 @@ fn receive(
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => {
-                let text = format!(
-                    "cannot connect to {url}: the connection was lost before an answer came ({error})"
-                );
-                return Err(Error::new(ErrorKind::Connect, text));
-            }
+            Err(error) => return Err(super::lost(url, &error)),
         }
     }
 }
 
-/// The start of a refusal's body, for the error to show. Whatever ends it early, what came is kept.
-fn rest_of_body(
+/// Reads the start of a refusal's body. Whatever ends it early, what came is kept; only the program's own wish to stop
+/// comes before the refusal.
+fn wait_for_body(
     url: &Url,
     stream: &mut Stream,
-    response: &Response,
-    mut body: Vec<u8>,
+    body: &mut Body,
+    until: Instant,
     patience: &mut Patience<'_>,
-) -> Vec<u8> {
-    let announced = response.headers.get("Content-Length").and_then(|text| text.trim().parse::<usize>().ok());
-    let wanted = announced.map_or(BODY, |announced| announced.min(BODY));
-    let until = Instant::now() + BODY_PATIENCE;
-    while body.len() < wanted && receive(url, stream, &mut body, Some(until), patience).unwrap_or(false) {}
-    body.truncate(wanted);
-    body
+) -> Result<(), Error> {
+    while !body.is_enough() && Instant::now() < until {
+        match receive(url, stream, body.input(), Some(until), patience) {
+            Ok(true) => {}
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            Ok(false) | Err(_) => break,
+        }
+    }
+    Ok(())
 }
