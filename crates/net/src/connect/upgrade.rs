@@ -59,8 +59,13 @@ fn answer(url: &Url, stream: &mut Stream, patience: &mut Patience<'_>) -> Result
         let before = input.len();
         if !receive(url, stream, &mut input, None, patience)? {
             let text = if input.is_empty() {
-                "the server dropped the connection without an answer to the opening handshake; does it speak \
-                 WebSocket on this port?"
+                if url.is_secure() {
+                    "the server dropped the connection without an answer to the opening handshake; does it speak \
+                     WebSocket on this port?"
+                } else {
+                    "the server dropped the connection without an answer to the opening handshake; does it speak \
+                     WebSocket on this port, or is it a TLS server that wants wss://?"
+                }
             } else {
                 "the server dropped the connection inside its answer to the opening handshake"
             };

@@ -142,7 +142,7 @@ fn no_answer_is_told() {
         read_request(&mut stream);
     });
     let error = refused(&server.options("ws", "example.test"), ErrorKind::Handshake);
-    assert_says(&error, &["without an answer"]);
+    assert_says(&error, &["without an answer", "wss://"]);
     server.join();
     let server = Server::new(|mut stream| {
         read_request(&mut stream);
