@@ -149,4 +149,16 @@ mod tests {
             ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"].map(address).into();
         assert_eq!(interleave(&addresses), expected);
     }
+    #[test]
+    fn a_socket_that_met_itself_has_met_nobody() {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))
+            .expect("a socket");
+        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = local_address(&socket).expect("bound");
+        let _ = connect(&socket, &address);
+        let outcome = outcome(&Attempt { socket, address });
+        let error = outcome.expect("decided").expect_err("nobody");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
 }

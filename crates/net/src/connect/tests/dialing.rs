@@ -97,6 +97,19 @@ fn a_silent_address_does_not_hold_up_the_next_one() {
 }
 
 #[test]
+fn an_address_that_fails_at_once_costs_no_delay() {
+    // Multicast: TCP knows without sending anything that nobody can be there.
+    let (silent, server) = (Silent::new(), greeting());
+    let mut addresses = vec![silent.address];
+    addresses.extend((1..=40).map(|last| SocketAddr::from(([224, 0, 0, last], 80))));
+    addresses.push(server.address);
+    let begin = Instant::now();
+    open(&leading_to(addresses)).expect("one listens");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    server.join();
+}
+
+#[test]
 fn what_each_address_said_is_told() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let there = listener.local_addr().expect("bound");
