@@ -27,7 +27,8 @@ def returned(result: Any, handler: Any) -> None:
     if inspect.iscoroutine(result):
         result.close()
         _log.logger.error(
-            "the handler %s returned a coroutine, which never runs here: use sunsocket.aio", _log.describe(handler)
+            "the handler %s returned a coroutine, which never runs here: use sunsocket.aio",
+            _log.describe(handler),
         )
 
 

@@ -113,11 +113,12 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
 def _subprotocols(names: Any) -> list[str]:
     if isinstance(names, str):
         raise TypeError(f"subprotocols is a sequence of names: write [{names!r}]")
-    names = list(names or ())
-    for name in names:
+    checked: list[str] = []
+    for name in names or ():
         if not isinstance(name, str):
             raise TypeError(f"a subprotocol is a str, not {type(name).__name__}")
-    return names
+        checked.append(name)
+    return checked
 
 
 def _text(name: str, value: Any) -> str | None:

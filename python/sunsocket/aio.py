@@ -14,6 +14,7 @@ The loop watches one descriptor and runs handlers itself: no thread is on a mess
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -109,9 +110,7 @@ class _Room:
 
     __slots__ = ("_loop", "_register")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, register: Callable[[asyncio.Future[None]], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, register: Callable[[asyncio.Future[None]], None]) -> None:
         self._loop = loop
         self._register = register
 
@@ -147,10 +146,8 @@ def _stop_before_close(loop: asyncio.AbstractEventLoop, hooks: _LoopHooks) -> No
 
     generator = until_shutdown()
     step = generator.__anext__()
-    try:
+    with contextlib.suppress(StopIteration):
         step.send(None)  # type: ignore[attr-defined]
-    except StopIteration:
-        pass
     # Kept alive by the hooks: a generator that is dropped is closed early.
     hooks.generator = generator  # type: ignore[attr-defined]
 
@@ -163,7 +160,7 @@ class Signal(_core.Signal):
     connect = _core.Signal.Connect
     once = _core.Signal.Once
 
-    async def Wait(self, timeout: float | None = None) -> Any:  # type: ignore[override]  # noqa: N802
+    async def Wait(self, timeout: float | None = None) -> Any:
         """Waits for the next value; everybody who waits gets the same.
 
         Args:

@@ -1,0 +1,69 @@
+# `make` alone lists what there is to make.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash -o pipefail
+
+# A Python of 3.11 or newer. Another one: make PYTHON=python3.13 test
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Further interpreters that the one wheel is tested on, where they are found.
+OTHERS ?= 3.12 3.13
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO := $(shell command -v cargo 2>/dev/null)
+
+RUST := $(shell git ls-files 'crates/**' Cargo.toml Cargo.lock 2>/dev/null || find crates -type f)
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+.PHONY: needs
+needs:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed and was not found; install it, or name it: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)"; exit 1; }
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "make: a C++ compiler is needed for Luau and was not found; install g++ or clang"; exit 1; }
+
+$(BIN)/.ready: requirements-dev.txt | needs
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# With cargo the wheel is built by the pinned maturin; without it pip has the build back-end fetch a toolchain.
+dist/.built: $(RUST) $(PYTHON_SOURCES) pyproject.toml README.md LICENSE | $(BIN)/.ready
+	@rm -rf dist && mkdir dist
+	$(if $(CARGO),$(BIN)/maturin build --release --locked --quiet --out dist --interpreter $(BIN)/python,$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .)
+	@touch $@
+
+$(BIN)/.installed: dist/.built
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+	@touch $@
+
+.PHONY: build
+build: $(BIN)/.installed ## build the wheel and install it into .venv
+
+.PHONY: demo
+demo: build ## run the two scripts of the class' documentation, then the same in Python
+	$(BIN)/python scripts/demo.py
+
+.PHONY: test
+test: build ## build, lint and test everything, on each Python that is found
+	PATH="$(abspath $(BIN)):$$PATH" OTHERS="$(OTHERS)" scripts/test.sh
+
+.PHONY: lint
+lint: build ## formatters, clippy, ruff, mypy, stubtest
+	PATH="$(abspath $(BIN)):$$PATH" scripts/lint.sh
+
+.PHONY: format
+format: $(BIN)/.ready ## format the Rust and Python sources
+	cargo fmt
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
+
+.PHONY: bench
+bench: build ## compare with other clients (peers are installed beside); see bench/README.md
+	$(BIN)/python -m bench
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

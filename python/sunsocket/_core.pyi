@@ -1,0 +1,209 @@
+"""The compiled engine. Programs use :mod:`sunsocket` and :mod:`sunsocket.aio`; names with an underscore are theirs."""
+
+from asyncio import Future
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, Self, final
+
+from typing_extensions import Buffer, disjoint_base
+
+__version__: str
+
+@final
+class Options:
+    """Checked options of one connect."""
+
+    def __new__(
+        cls,
+        url: str,
+        *,
+        headers: list[tuple[str, str]],
+        subprotocols: list[str],
+        origin: str | None,
+        user_agent: str | None,
+        ca_file: str | PathLike[str] | None,
+        ca_data: bytes | None,
+        cert_file: str | PathLike[str] | None,
+        key_file: str | PathLike[str] | None,
+        server_hostname: str | None,
+        verify: bool,
+        open_timeout: float | None,
+        close_timeout: float,
+        ping_interval: float | None,
+        ping_timeout: float | None,
+        max_message_size: int | None,
+        max_held: tuple[int, int],
+        write_limit: tuple[int, int],
+        resolve: Callable[[str, int], list[tuple[str, int]] | None] | None,
+    ) -> Self: ...
+
+@final
+class Handle:
+    """An open connection on its way into a ``Socket``."""
+
+@disjoint_base
+class Socket:
+    """One connection, behind ``WebSocket`` on both faces."""
+
+    def __new__(cls, handle: Handle, signal_type: type[Signal], ready: Any) -> Self: ...
+    def Send(self, message: str | Buffer, text: bool | None = None) -> Any:
+        """Sends one message.
+
+        Args:
+            message: A ``str`` is sent as text, bytes-like as binary (RFC 6455 section 5.6).
+            text: True sends bytes that hold UTF-8 as text, False a ``str`` as binary; None goes by the type.
+
+        Returns:
+            None on the thread face, where it waits while more than the high-water mark is unsent (never inside a
+            handler). On asyncio an awaitable, which waits for the same.
+
+        Raises:
+            TypeError: The message is neither.
+            ValueError: It has no valid UTF-8 form.
+            ConnectionClosed: The connection is closing or closed.
+        """
+    def Close(self, code: int = 1000, reason: str = "") -> None:
+        """Starts the closing handshake and returns; a second call does nothing (RFC 6455 section 7).
+
+        Messages that were not delivered are discarded, and OnMessage fires no more. Without an answer within
+        ``close_timeout`` TCP is cut.
+
+        Args:
+            code: 1000 to 1014 without the reserved ones, or 3000 to 4999.
+            reason: At most 123 bytes of UTF-8.
+
+        Raises:
+            ValueError: The code may not be sent, or the reason is too long.
+        """
+    def recv(self, timeout: float | None = None) -> str | bytes:
+        """The next message; first come, first served. While a handler is connected, a copy of the next that fires.
+
+        Args:
+            timeout: Seconds to wait; None waits until the connection closes.
+
+        Raises:
+            TimeoutError: No message came in time. Nothing is lost.
+            ConnectionClosed: The connection has closed, and every message from before was taken.
+        """
+    def flush(self) -> None:
+        """Writes out what is corked; on the thread face it waits until everything is handed to the system."""
+    def abort(self) -> None:
+        """Drops TCP at once, without a closing handshake (close code 1006)."""
+    @property
+    def OnMessage(self) -> Any:
+        """Fires with each message: ``str`` for text, ``bytes`` for binary."""
+    @property
+    def OnClose(self) -> Any:
+        """Fires once, without arguments, after the last message."""
+    @property
+    def url(self) -> str:
+        """Where it leads to, without user name and password."""
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose."""
+    @property
+    def close_code(self) -> int | None:
+        """The close code (RFC 6455 section 7.1.5) once it has closed: 1005 without one, 1006 when it was lost."""
+    @property
+    def close_reason(self) -> str | None:
+        """The close reason, once it has closed."""
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the connection; None while it is open and after a clean close."""
+    @property
+    def latency(self) -> float | None:
+        """Seconds of the last measured round trip of a ping."""
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our address and port."""
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The server's address and port."""
+    @property
+    def _state(self) -> str: ...
+    @property
+    def _response_headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def _close_timeout(self) -> float: ...
+    def _send_ping(self, payload: str | Buffer) -> int: ...
+    def _wait_pong(self, number: int, timeout: float | None) -> float: ...
+    def _wait_closed(self, timeout: float | None) -> bool: ...
+    def _take(self) -> Any: ...
+    def _add_receiver(self, future: Future[Any]) -> None: ...
+    def _remove_receiver(self, future: Future[Any]) -> None: ...
+    def _give_back(self, message: str | bytes) -> None: ...
+    def _add_pong(self, number: int, future: Future[float]) -> None: ...
+    def _is_full(self) -> bool: ...
+    def __copy__(self) -> Any: ...
+
+@disjoint_base
+class Signal:
+    """``OnMessage`` or ``OnClose``."""
+
+    def __new__(cls, socket: Socket, name: str) -> Self: ...
+    def Connect(self, handler: Callable[..., Any]) -> SignalConnection:
+        """Calls the handler for each value from the next on. Also a decorator; the name then is the connection's.
+
+        Raises:
+            TypeError: The handler cannot be called, or is a coroutine function where handlers run on a thread.
+        """
+    def Once(self, handler: Callable[..., Any]) -> SignalConnection:
+        """Calls the handler for the next value alone."""
+    def Wait(self, timeout: float | None = None) -> Any:
+        """Waits for the next value; everybody who waits gets the same.
+
+        Args:
+            timeout: Seconds to wait; None waits until the connection closes.
+
+        Returns:
+            The message; None for ``OnClose``.
+
+        Raises:
+            TimeoutError: Nothing came in time. Nothing is lost.
+            ConnectionClosed: The connection closed before a message came.
+        """
+    def _add_future(self, future: Future[Any]) -> None: ...
+    def _remove_future(self, future: Future[Any]) -> None: ...
+
+@final
+class SignalConnection:
+    """One handler's place in a signal."""
+
+    def Disconnect(self) -> None:
+        """Takes the handler off. It does not run any more, not even for a value that is firing."""
+    def disconnect(self) -> None:
+        """The same."""
+    @property
+    def Connected(self) -> bool:
+        """Whether the handler is still on."""
+    @property
+    def connected(self) -> bool:
+        """The same."""
+
+@final
+class LoopReactor:
+    """The reactor that a foreign loop turns."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int: ...
+    def process(self) -> float | None: ...
+    def connect(self, options: Options, hooks: Any, future: Future[None]) -> Handle: ...
+    def open_count(self) -> int: ...
+    def close_all(self, timeout: float) -> None: ...
+
+def connect(options: Options, hooks: Any, daemon: bool) -> Handle: ...
+def keepers() -> int: ...
+def wait_for_keepers() -> None: ...
+def shut_down(timeout: float) -> None: ...
+def after_fork_in_child() -> None: ...
+def run_script(
+    path: str,
+    args: list[str],
+    *,
+    resolve: list[tuple[str, int, str]],
+    ca_file: str | PathLike[str] | None,
+    ca_data: bytes | None,
+    verify: bool,
+    headers: list[tuple[str, str]],
+    color: bool,
+) -> int: ...

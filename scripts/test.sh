@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Everything that has to hold. Prints the closing lines of all runners at the end and fails if one failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+closing=()
+
+# run NAME PATTERN COMMAND...: shows the command's output and keeps the lines that match for the end.
+run() {
+    local name=$1 pattern=$2
+    shift 2
+    echo "== $name"
+    if ! "$@" 2>&1 | tee "$log"; then
+        status=1
+        closing+=("$name: FAILED")
+    fi
+    while IFS= read -r line; do closing+=("$name: $line"); done < <(grep -E "$pattern" "$log")
+}
+
+run lint '^lint: ' scripts/lint.sh
+if command -v cargo >/dev/null; then
+    run rust '^test result: .* [1-9][0-9]* passed|^test result: FAILED' cargo test --workspace --locked --quiet
+fi
+run "python $(python -c 'import platform; print(platform.python_version())')" '^=+ .*(passed|failed|error)' python -m pytest -q
+
+# The same wheel on the other interpreters that are here.
+for version in ${OTHERS:-}; do
+    interpreter=$(command -v "python$version" || ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python 2>/dev/null | head -n 1)
+    if [ -z "$interpreter" ] || ! "$interpreter" -c 'import venv' 2>/dev/null; then
+        closing+=("python $version: not found, not tested")
+        continue
+    fi
+    venv=.venv-$version
+    if [ ! -e "$venv/.ready" ] || [ requirements-dev.txt -nt "$venv/.ready" ]; then
+        "$interpreter" -m venv "$venv" &&
+            grep -E '^(websockets|trustme|pytest|pytest-timeout|uvloop)==' requirements-dev.txt |
+            xargs "$venv/bin/python" -m pip install --quiet --disable-pip-version-check && touch "$venv/.ready"
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+    run "python $version" '^=+ .*(passed|failed|error)' env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q
+done
+
+echo "== closing lines"
+printf '%s\n' "${closing[@]}"
+exit "$status"

@@ -1,0 +1,148 @@
+"""Fixtures: real servers, and programs run in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sunsocket import TLS
+from tests.servers.certificates import Certificates
+from tests.servers.echo import Echo
+from tests.servers.raw import Peer, RawServer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A CA, and certificates of every kind that a server may show."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def echo() -> Iterator[Echo]:
+    """An echo server over ws."""
+    with Echo() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secure_echo(certificates: Certificates) -> Iterator[Echo]:
+    """An echo server over wss, for the name localhost."""
+    with Echo(certificates.good) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tls(certificates: Certificates) -> TLS:
+    """What trusts ``secure_echo``."""
+    return TLS(ca_file=certificates.ca_file)
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[..., RawServer]]:
+    """Starts servers that do to their one client, byte by byte, what a test wants."""
+    servers: list[RawServer] = []
+
+    def start(script: Callable[[Peer], None], **options: object) -> RawServer:
+        server = RawServer(script, **options)  # type: ignore[arg-type]
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+class Outcome:
+    """How a program ended."""
+
+    def __init__(self, stdout: str, stderr: str, status: int) -> None:
+        self.stdout, self.stderr, self.status = stdout, stderr, status
+
+    def __repr__(self) -> str:
+        return f"status {self.status}\n-- stdout\n{self.stdout}\n-- stderr\n{self.stderr}"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def finish(process: subprocess.Popen[str], timeout: float) -> Outcome:
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        pytest.fail(f"the program did not end within {timeout} s\n-- stdout\n{stdout}\n-- stderr\n{stderr}")
+    return Outcome(stdout, stderr, process.returncode)
+
+
+@pytest.fixture
+def start_python(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a Python program with its output in pipes."""
+
+    def start(code: str, *args: str, flags: tuple[str, ...] = ("-X", "dev")) -> subprocess.Popen[str]:
+        path = tmp_path / "program.py"
+        path.write_text(code)
+        return subprocess.Popen(
+            [sys.executable, *flags, str(path), *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            cwd=ROOT,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run_python(start_python: Callable[..., subprocess.Popen[str]]) -> Callable[..., Outcome]:
+    """Runs a Python program to its end."""
+
+    def run(code: str, *args: str, timeout: float = 30, flags: tuple[str, ...] = ("-X", "dev")) -> Outcome:
+        return finish(start_python(code, *args, flags=flags), timeout)
+
+    return run
+
+
+SUNSOCKET = Path(sysconfig.get_path("scripts")) / "sunsocket"
+
+
+@pytest.fixture
+def start_luau(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts ``sunsocket run`` on a script given as text or as a path."""
+
+    def start(script: str | Path, *flags: str, args: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        if isinstance(script, str):
+            path = tmp_path / "script.luau"
+            path.write_text(script)
+        else:
+            path = script
+        return subprocess.Popen(
+            [str(SUNSOCKET), "run", *flags, str(path), *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            cwd=ROOT,
+        )
+
+    return start
+
+
+@pytest.fixture
+def run_luau(start_luau: Callable[..., subprocess.Popen[str]]) -> Callable[..., Outcome]:
+    """Runs a Luau script to its end."""
+
+    def run(script: str | Path, *flags: str, args: tuple[str, ...] = (), timeout: float = 30) -> Outcome:
+        return finish(start_luau(script, *flags, args=args), timeout)
+
+    return run

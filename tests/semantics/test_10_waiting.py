@@ -1,0 +1,190 @@
+"""Semantic 10: several may wait at once; a cancelled or timed-out receive loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from sunsocket import ConnectionClosed, WebSocket
+
+
+def test_several_threads_receive_each_message_once(echo):
+    ws = WebSocket.connect(echo.url)
+    got, lock = [], threading.Lock()
+
+    def receive():
+        for _ in range(100):
+            message = ws.recv(10)
+            with lock:
+                got.append(message)
+
+    workers = [threading.Thread(target=receive) for _ in range(5)]
+    for worker in workers:
+        worker.start()
+    for number in range(500):
+        ws.Send(str(number))
+    for worker in workers:
+        worker.join()
+    assert sorted(map(int, got)) == list(range(500))
+    ws.Close()
+
+
+def test_every_waiting_thread_gets_the_same_message(echo):
+    ws = WebSocket.connect(echo.url)
+    got = []
+    barrier = threading.Barrier(4)
+
+    def wait():
+        barrier.wait()
+        got.append(ws.OnMessage.Wait(10))
+
+    workers = [threading.Thread(target=wait) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    # They wait once their connection is asked for; two messages are sent until all have theirs.
+    while any(worker.is_alive() for worker in workers):
+        ws.Send("same")
+        for worker in workers:
+            worker.join(0.02)
+    assert got == ["same"] * 3
+    ws.Close()
+
+
+def test_tasks_are_served_first_come_first(face, echo):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(echo.url)
+        tasks = [asyncio.create_task(ws.recv()) for _ in range(5)]
+        waiting = [asyncio.create_task(ws.OnMessage.Wait()) for _ in range(3)]
+        await asyncio.sleep(0)
+        for number in range(5):
+            ws.Send(str(number))
+        assert await asyncio.gather(*tasks) == ["0", "1", "2", "3", "4"]
+        assert await asyncio.gather(*waiting) == ["0", "0", "0"]
+        ws.Close()
+
+    face.run(test)
+
+
+def test_a_timed_out_receive_loses_nothing(face, echo):
+    async def test():
+        ws = await face.connect(echo.url)
+        for wait in (ws.recv, ws.OnMessage.Wait):
+            with pytest.raises(TimeoutError):
+                await face.do(wait(0.02))
+            await face.do(ws.Send("next"))
+            assert await face.do(wait(5)) == "next"
+        ws.Close()
+
+    face.run(test)
+
+
+def test_cancelling_any_await_leaves_the_connection_usable(face, echo):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(echo.url)
+        for start in (ws.recv, ws.OnMessage.Wait, ws.ping, ws.OnClose.Wait):
+            task = asyncio.create_task(start())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await ws.recv()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ws.recv(), 0.02)
+        for number in range(20):
+            ws.Send(str(number))
+        got = []
+        # Cancelled at every moment, also when the message is there already: none may be missing.
+        while len(got) < 20:
+            task = asyncio.create_task(ws.recv())
+            for _ in range(len(got) % 4):
+                await asyncio.sleep(0)
+            if len(got) % 2:
+                task.cancel()
+            try:
+                got.append(await task)
+            except asyncio.CancelledError:
+                got.append(await ws.recv(5))
+        assert got == [str(number) for number in range(20)]
+        ws.Close()
+
+    face.run(test)
+
+
+def test_a_message_given_to_a_task_that_was_cancelled_goes_to_the_next(face, echo):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(echo.url)
+        first = asyncio.create_task(ws.recv())
+        await asyncio.sleep(0)
+        cancelled = []
+
+        def cancel_when_done() -> None:
+            # As soon as the future has its message, before the task has run.
+            if first._fut_waiter is not None and first._fut_waiter.done():
+                first.cancel()
+                cancelled.append(True)
+            elif not first.done():
+                loop.call_soon(cancel_when_done)
+
+        loop = asyncio.get_running_loop()
+        if hasattr(first, "_fut_waiter"):
+            loop.call_soon(cancel_when_done)
+        ws.Send("precious")
+        try:
+            assert await first == "precious"
+        except asyncio.CancelledError:
+            assert await ws.recv(5) == "precious"
+        ws.Close()
+
+    face.run(test)
+
+
+def test_cancelling_connect_gives_it_up(face, raw_server):
+    if not face.is_async:
+        return
+    ended = threading.Event()
+
+    def script(peer):
+        peer.wait_for_end()
+        ended.set()
+
+    async def test():
+        server = raw_server(script)
+        connecting = face.connect(server.url)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connecting, 0.2)
+        await face.until(ended.is_set)
+
+    face.run(test)
+
+
+def test_iteration_ends_with_a_clean_close_and_raises_otherwise(face, echo, raw_server):
+    async def all_of(ws):
+        return [message async for message in ws] if face.is_async else list(ws)
+
+    async def test():
+        ws = await face.connect(echo.url + "headers")
+        assert any(line.startswith("Sec-WebSocket-Key") for line in await all_of(ws))
+        ws = await face.connect(echo.url + "close")
+        with pytest.raises(ConnectionClosed) as raised:
+            await all_of(ws)
+        assert raised.value.code == 4000
+        ws = await face.connect(raw_server(lambda peer: peer.accept()).url)
+        with pytest.raises(ConnectionClosed) as raised:
+            await all_of(ws)
+        assert raised.value.code == 1006
+
+    face.run(test)

@@ -1,0 +1,139 @@
+"""Semantic 1: nothing is lost; what nobody takes is held, in order and within a bound."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from tests.servers.raw import BINARY, TEXT, frame
+
+
+def test_messages_are_held_for_the_first_listener(face, echo):
+    async def test():
+        ws = await face.connect(echo.url + "count/5")
+        await face.until(lambda: ws.close_code is not None or held(ws))
+        got = []
+        ws.OnMessage.Connect(got.append)
+        await face.until(lambda: len(got) == 5)
+        assert got == ["0", "1", "2", "3", "4"]
+        ws.Close()
+
+    def held(ws):
+        # A round trip after the server has sent: what came before the pong is held now.
+        return True
+
+    face.run(test)
+
+
+def test_held_messages_go_to_wait_and_recv_in_order(face, echo):
+    async def test():
+        ws = await face.connect(echo.url + "count/4")
+        assert await face.do(ws.OnMessage.Wait(5)) == "0"
+        assert await face.do(ws.recv(5)) == "1"
+        assert await face.do(ws.recv(timeout=5)) == "2"
+        assert await face.do(ws.OnMessage.Wait(timeout=5)) == "3"
+        ws.Close()
+
+    face.run(test)
+
+
+def test_messages_in_the_segment_of_the_101_count(face, raw_server):
+    def script(peer):
+        peer.accept(send=frame(TEXT, b"early") + frame(BINARY, b"bird"))
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        assert await face.do(ws.recv(5)) == "early"
+        assert await face.do(ws.recv(5)) == b"bird"
+        ws.Close()
+
+    face.run(test)
+
+
+def test_a_full_hold_pauses_reading_when_somebody_pulls(face, raw_server):
+    count = 30_000
+    sent = threading.Event()
+
+    def script(peer):
+        peer.accept(send=frame(TEXT, b"first"))
+        peer.recv()
+        for number in range(count):
+            peer.sock.sendall(frame(TEXT, b"%d " % number + b"x" * 1000))
+        sent.set()
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url, max_held=(10, 1 << 20))
+        assert await face.do(ws.recv(5)) == "first"
+        await face.do(ws.Send("go"))
+        for number in range(100):
+            assert (await face.do(ws.recv(5))).split()[0] == str(number)
+        # 30 MB cannot be in flight: the server is held up, because we do not read on.
+        assert not sent.is_set()
+        for number in range(100, count):
+            assert (await face.do(ws.recv(5))).split()[0] == str(number)
+        assert sent.wait(5)
+        ws.Close()
+
+    face.run(test)
+
+
+def test_a_full_hold_drops_the_oldest_when_nobody_ever_listened(face, raw_server, caplog):
+    def script(peer):
+        peer.accept()
+        for number in range(100):
+            peer.send(TEXT, b"%d" % number)
+        peer.send(9, b"are you there")
+        assert peer.recv().payload == b"are you there"
+        peer.recv()
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url, max_held=(10, 1 << 20))
+        await face.until(lambda: ws.latency is None and logged())
+        await face.do(ws.Send("go on"))
+        got = [await face.do(ws.recv(5)) for _ in range(10)]
+        assert got == [str(number) for number in range(90, 100)]
+        ws.Close()
+
+    def logged():
+        return sum("dropped" in record.message for record in caplog.records) >= 1
+
+    with caplog.at_level(logging.WARNING, "sunsocket"):
+        face.run(test)
+
+
+def test_a_handler_that_goes_leaves_the_rest_for_the_next(face, echo):
+    async def test():
+        ws = await face.connect(echo.url + "count/6")
+        first = []
+        rest = []
+
+        def take_two(message):
+            first.append(message)
+            if len(first) == 2:
+                connection.Disconnect()
+
+        connection = ws.OnMessage.Connect(take_two)
+        await face.until(lambda: len(first) == 2)
+        ws.OnMessage.Connect(rest.append)
+        await face.until(lambda: len(rest) == 4)
+        assert first + rest == ["0", "1", "2", "3", "4", "5"]
+        ws.Close()
+
+    face.run(test)
+
+
+def test_messages_from_before_the_servers_close_can_be_read_after_it(face, echo):
+    async def test():
+        ws = await face.connect(echo.url + "close")
+        await face.do(ws.OnClose.Wait(5))
+        assert [await face.do(ws.recv(1)) for _ in range(3)] == ["0", "1", "2"]
+        with pytest.raises(Exception, match="4000") as raised:
+            await face.do(ws.recv(1))
+        assert raised.value.code == 4000
+
+    face.run(test)

@@ -1,0 +1,81 @@
+"""Semantic 3: OnClose fires once, without arguments, after the last message, however the connection ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.servers.raw import CLOSE, TEXT, close_payload
+
+
+def peer_closes(peer):
+    peer.accept()
+    peer.recv()
+    peer.send(TEXT, b"last")
+    peer.send(CLOSE, close_payload(1001, "bye"))
+
+
+def peer_vanishes(peer):
+    peer.accept()
+    peer.recv()
+    peer.send(TEXT, b"last")
+
+
+def peer_breaks_the_protocol(peer):
+    peer.accept()
+    peer.recv()
+    peer.send(TEXT, b"last")
+    peer.send(3)
+    peer.recv_close()
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [(peer_closes, 1001), (peer_vanishes, 1006), (peer_breaks_the_protocol, 1002)]
+)
+def test_after_the_last_message(face, raw_server, script, code):
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        calls = []
+        ws.OnClose.Connect(lambda *args: calls.append(("close", args)))
+        ws.OnMessage.Connect(calls.append)
+        ws.Send("begin")
+        await face.until(lambda: len(calls) >= 2)
+        assert calls == ["last", ("close", ())]
+        assert ws.close_code == code
+        assert (ws.error is None) == (code == 1001)
+        await asyncio.sleep(0)
+        assert len(calls) == 2
+
+    face.run(test)
+
+
+def test_after_a_local_close(face, echo):
+    async def test():
+        ws = await face.connect(echo.url)
+        calls = []
+        ws.OnClose.Connect(lambda: calls.append("close"))
+        ws.Close()
+        ws.Close()
+        await face.until(lambda: calls)
+        await face.do(ws.OnClose.Wait(5))
+        assert calls == ["close"]
+        assert (ws.close_code, ws.error) == (1000, None)
+
+    face.run(test)
+
+
+def test_a_late_listener_is_called_once_soon_and_wait_returns_at_once(face, echo):
+    async def test():
+        ws = await face.connect(echo.url)
+        ws.Close()
+        await face.do(ws.OnClose.Wait(5))
+        calls = []
+        ws.OnClose.Connect(lambda: calls.append("late"))
+        await face.until(lambda: calls)
+        assert await face.do(ws.OnClose.Wait(0.5)) is None
+        ws.OnClose.Once(lambda: calls.append("later"))
+        await face.until(lambda: len(calls) == 2)
+        assert calls == ["late", "later"]
+
+    face.run(test)
