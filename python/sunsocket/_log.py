@@ -25,12 +25,10 @@ def busy(handler: Any, seconds: float) -> None:
     )
 
 
-def dropped(url: str, count: int) -> None:
-    """Messages were dropped because nobody has ever listened."""
+def dropped(url: str) -> None:
+    """A message was dropped because nobody has ever listened; said once for a connection."""
     logger.warning(
-        "%d message%s from %s dropped: the hold was full and nobody has listened; connect a handler to OnMessage, "
-        "or call recv()",
-        count,
-        "" if count == 1 else "s",
+        "messages from %s are being dropped, the oldest first: the hold (max_held) is full and nobody has listened; "
+        "connect a handler to OnMessage, or call recv()",
         url,
     )

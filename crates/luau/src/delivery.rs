@@ -33,10 +33,9 @@ pub(crate) fn deliver(host: &Rc<Host>, connection: &Connection) {
         let mut scheduler = host.scheduler.borrow_mut();
         waiting.into_iter().for_each(|thread| scheduler.defer(thread, MultiValue::new()));
     }
-    let dropped = connection.take_dropped();
-    if dropped > 0 {
+    if connection.take_dropped() {
         host.warn(&format!(
-            "{dropped} messages from {} were dropped: the hold was full and nothing has listened to OnMessage",
+            "messages from {} are being dropped, the oldest first: the hold is full and nothing has listened to OnMessage",
             connection.url()
         ));
     }

@@ -277,9 +277,9 @@ impl Connection {
         Some(taken)
     }
 
-    /// How many messages were dropped because nobody ever listened, since the last call (for one warning).
-    pub fn take_dropped(&self) -> u64 {
-        if self.is_forked() { 0 } else { lock(&self.inbox).take_dropped() }
+    /// True once, after the first message was dropped because the hold was full and nobody ever listened: warn now.
+    pub fn take_dropped(&self) -> bool {
+        !self.is_forked() && lock(&self.inbox).take_dropped()
     }
 
     // ---- what happened, each reported once; asked after the connection came out of Reactor::next_ready

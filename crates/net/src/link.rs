@@ -106,6 +106,7 @@ impl Link {
         }
         self.arm(connection);
         self.take_in(connection, &leftover, now);
+        self.answer(connection);
         if has_buffered {
             reactor.revisit(Arc::clone(connection));
         }
@@ -349,8 +350,9 @@ impl Link {
                 }
             }
         }
+        let untold = inbox.is_drop_untold();
         drop(inbox);
-        if arrived && connection.listening.load(Ordering::SeqCst) {
+        if untold || arrived && connection.listening.load(Ordering::SeqCst) {
             connection.report();
         }
         self.after(connection, close, violation, now);
@@ -370,8 +372,9 @@ impl Link {
                     inbox.drop_oldest();
                 }
                 inbox.push(message);
+                let untold = inbox.is_drop_untold();
                 drop(inbox);
-                if connection.listening.load(Ordering::SeqCst) {
+                if untold || connection.listening.load(Ordering::SeqCst) {
                     connection.report();
                 }
             }

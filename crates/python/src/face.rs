@@ -139,15 +139,14 @@ impl Face {
 
     // ---- listeners come and go
 
-    pub(crate) fn add_handler(&self, which: Which, handler: Handler, once: bool) -> ListenerId {
+    pub(crate) fn add_handler(self: &Arc<Self>, which: Which, handler: Handler, once: bool) -> ListenerId {
         let id = {
             let mut listeners = self.listeners(which);
             if once { listeners.once(handler) } else { listeners.connect(handler) }
         };
         self.attend();
-        if which == Which::Close && self.connection.close_was_reported() {
-            // Late, and called once, soon.
-            self.connection.request_delivery();
+        if which == Which::Close {
+            self.catch_up();
         }
         id
     }
@@ -163,10 +162,17 @@ impl Face {
         self.listeners(which).is_connected(id)
     }
 
-    pub(crate) fn add_waiter(&self, which: Which, waiter: Waiter) {
+    pub(crate) fn add_waiter(self: &Arc<Self>, which: Which, waiter: Waiter) {
         self.waiters(which).push(waiter);
         self.attend();
+        self.catch_up();
+    }
+
+    /// Who comes after the end is told of it soon. Both sides may have let go of each other by then.
+    fn catch_up(self: &Arc<Self>) {
         if self.connection.close_was_reported() {
+            let attached: Arc<dyn std::any::Any + Send + Sync> = self.clone();
+            self.connection.attach(attached);
             self.connection.request_delivery();
         }
     }
@@ -292,9 +298,8 @@ impl Face {
         if self.is_async {
             self.deliver_to_tasks(py);
         }
-        let dropped = connection.take_dropped();
-        if dropped > 0 {
-            self.hook(py, "dropped", (connection.url().to_string(), dropped));
+        if connection.take_dropped() {
+            self.hook(py, "dropped", (connection.url().to_string(),));
         }
         // A handler that waits is up the stack, or another thread: it goes on with what comes here.
         if !self.firing.swap(true, Ordering::SeqCst) {
@@ -405,12 +410,10 @@ impl Face {
 
     // ---- asyncio's tasks
 
-    pub(crate) fn add_receiver(&self, future: Py<PyAny>) {
+    pub(crate) fn add_receiver(self: &Arc<Self>, future: Py<PyAny>) {
         lock(&self.receivers).push_back(future);
         self.attend();
-        if self.connection.close_was_reported() {
-            self.connection.request_delivery();
-        }
+        self.catch_up();
     }
 
     /// Gives held messages to the tasks that wait.

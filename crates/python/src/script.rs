@@ -83,7 +83,8 @@ fn resolver(table: &Arc<[Entry]>, scheme: &'static str) -> Option<Resolve> {
     }
     let table = Arc::clone(table);
     Some(Arc::new(move |host, port| {
-        let found = table.iter().find(|(name, its_port, _)| name == scheme || (name == host && *its_port == port));
+        let found =
+            table.iter().find(|(name, its_port, _)| name == scheme || (name == host && *its_port == port));
         found.map(|(_, _, address)| vec![*address])
     }))
 }
