@@ -10,7 +10,7 @@ from . import _log
 
 
 def failed(error: BaseException, handler: Any) -> None:
-    """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the main thread's program."""
+    """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the program."""
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         import _thread
 

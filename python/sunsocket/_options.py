@@ -85,10 +85,10 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         subprotocols=_subprotocols(values["subprotocols"]),
         origin=_text("origin", values["origin"]),
         user_agent=_text("user_agent", values["user_agent"]) or "",
-        ca_file=_path("ca_file", tls.ca_file),
+        ca_file=_path(tls.ca_file),
         ca_data=tls.ca_data.encode() if isinstance(tls.ca_data, str) else tls.ca_data,
-        cert_file=_path("cert_file", tls.cert_file),
-        key_file=_path("key_file", tls.key_file),
+        cert_file=_path(tls.cert_file),
+        key_file=_path(tls.key_file),
         server_hostname=_text("server_hostname", tls.server_hostname),
         verify=bool(tls.verify),
         open_timeout=_seconds("open_timeout", values["open_timeout"], optional=True),
@@ -127,7 +127,7 @@ def _text(name: str, value: Any) -> str | None:
     return value
 
 
-def _path(name: str, value: Any) -> str | None:
+def _path(value: Any) -> str | None:
     return None if value is None else os.fsdecode(value)
 
 

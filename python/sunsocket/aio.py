@@ -127,11 +127,11 @@ def _hooks_of(loop: asyncio.AbstractEventLoop) -> _LoopHooks:
     hooks = _hooks.get(loop)
     if hooks is None:
         hooks = _hooks[loop] = _LoopHooks(loop)
-        _stop_before_close(loop, hooks)
+        _stop_before_close(hooks)
     return hooks
 
 
-def _stop_before_close(loop: asyncio.AbstractEventLoop, hooks: _LoopHooks) -> None:
+def _stop_before_close(hooks: _LoopHooks) -> None:
     """Has the loop let go of our descriptor when it closes.
 
     ``shutdown_asyncgens`` runs in every orderly end of a loop: an asynchronous generator that waits for it is the way

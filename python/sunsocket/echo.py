@@ -26,7 +26,7 @@ __all__ = ["EchoServer", "main"]
 MISSING = 'the echo server needs the libraries of the extra "echo": pip install "sunsocket[echo]"'
 
 
-class MissingExtra(ImportError):  # noqa: N818
+class MissingExtra(ImportError):
     """The extra ``echo`` is not installed."""
 
 

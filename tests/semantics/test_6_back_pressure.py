@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from tests.servers.raw import TEXT
 
 HIGH, LOW = 256 << 10, 64 << 10
@@ -120,8 +122,11 @@ def test_a_sender_that_waits_is_let_go_when_the_connection_ends(raw_server):
         threading.Event().wait(0.5)
 
     ws = WebSocket.connect(raw_server(script).url, write_limit=(HIGH, LOW))
-    try:
+
+    def send_on_and_on():
         while True:
             ws.Send(b"x" * (64 << 10))
-    except ConnectionClosed as closed:
-        assert closed.code == 1006
+
+    with pytest.raises(ConnectionClosed) as raised:
+        send_on_and_on()
+    assert raised.value.code == 1006

@@ -26,7 +26,7 @@ class Certificates:
         self.ca.cert_pem.write_to_path(str(self.ca_file))
         self.good = self._leaf("good", self.ca.issue_cert("localhost", "127.0.0.1", "echo.websocket.events"))
         self.wrong_name = self._leaf("wrong_name", self.ca.issue_cert("elsewhere.example"))
-        yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         self.expired = self._leaf("expired", self.ca.issue_cert("localhost", not_after=yesterday))
         self.stranger = self._leaf("stranger", trustme.CA().issue_cert("localhost"))
 

@@ -63,16 +63,13 @@ fn run(reactor: &Arc<Reactor>, stop: &AtomicBool) {
 /// Delivers to every connection that is ready.
 pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
     while let Some(connection) = reactor.next_ready() {
-        match Face::of(&connection) {
-            Some(face) => {
-                face.deliver(py);
-                if connection.close_was_reported() && !face.has_handler() && !face.has_message() {
-                    // Nothing will happen on this connection any more: the cycle between both sides ends here.
-                    drop(connection.detach());
-                }
+        // One that is not attached yet is no loss: `Face::new` asks for what is missed here.
+        if let Some(face) = Face::of(&connection) {
+            face.deliver(py);
+            if connection.close_was_reported() && !face.has_handler() && !face.has_message() {
+                // Nothing will happen on this connection any more: the cycle between both sides ends here.
+                drop(connection.detach());
             }
-            // Not attached yet: `Face::new` asks for what is missed here.
-            None => {}
         }
     }
 }
