@@ -8,13 +8,16 @@
 //!
 //! What it joins: `frame` reads headers, `message` puts fragments together, `control` and `close` keep the rest.
 
+use std::borrow::Cow;
+
 use crate::close;
 use crate::control::ControlPayload;
+use crate::deflate::{Compressor, Decompressor, DeflateAgreed, WORTH_IT};
 use crate::error::Violation;
 use crate::event::{CloseFrame, Event, Message, MessageKind};
 use crate::frame::{self, Header, MAX_SERVER_HEADER, Opcode};
 use crate::limits::Limits;
-use crate::message::Assembly;
+use crate::message::{Assembly, Finished};
 
 /// A frame of which more than this is missing may be read straight to where its message will live.
 const LARGE: u64 = 16 << 10;
@@ -60,6 +63,18 @@ pub struct Client {
     ping: Option<Box<ControlPayload>>,
     /// The code of the server's Close that `transmit` is to echo.
     echo: Option<u16>,
+    /// Messages are reported as far as they have come.
+    pieces: bool,
+    /// A message of ours is being sent in pieces; whether it is compressed.
+    sending: Option<bool>,
+    deflate: Option<Box<Deflate>>,
+}
+
+/// permessage-deflate in both directions, where it was agreed.
+#[derive(Debug)]
+struct Deflate {
+    compressor: Compressor,
+    decompressor: Decompressor,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +85,11 @@ struct Partial {
 }
 
 impl Client {
-    /// A connection whose opening handshake is over.
-    pub fn new(limits: Limits) -> Self {
+    /// A connection whose opening handshake is over, with what it agreed about compression.
+    pub fn new(limits: Limits, deflate: Option<DeflateAgreed>) -> Self {
+        let deflate = deflate.map(|agreed| {
+            Box::new(Deflate { compressor: Compressor::new(agreed), decompressor: Decompressor::new(agreed) })
+        });
         Self {
             limits,
             state: State::Open,
@@ -83,6 +101,9 @@ impl Client {
             control: None,
             ping: None,
             echo: None,
+            pieces: false,
+            sending: None,
+            deflate,
         }
     }
 
@@ -127,7 +148,7 @@ impl Client {
                 }
             }
             let (header, rest) = if self.head_len == 0 {
-                match Header::parse(input)? {
+                match Header::parse(input, self.deflate.is_some())? {
                     Some((header, size)) => (header, &input[size..]),
                     None => {
                         self.head[..input.len()].copy_from_slice(input);
@@ -143,16 +164,23 @@ impl Client {
                 }
             };
             *input = rest;
-            let Header { fin, opcode, len } = header;
+            let Header { fin, opcode, len, compressed } = header;
             if !opcode.is_control() {
-                self.message.check(opcode, len, self.limits.max_message_size)?;
+                self.message.check(&header, &self.limits)?;
                 if fin && opcode != Opcode::Continuation && len <= input.len() as u64 {
                     // The common case: a whole message in one frame, and all of it is here.
                     let (payload, rest) = input.split_at(len as usize);
                     *input = rest;
-                    return Ok(Some(Event::Message(Assembly::whole(opcode, payload)?)));
+                    let message = match &mut self.deflate {
+                        Some(deflate) if compressed => {
+                            let limit = self.limits.max_message_size;
+                            Assembly::whole_compressed(opcode, payload, &mut deflate.decompressor, limit)?
+                        }
+                        _ => Assembly::whole(opcode, Cow::Borrowed(payload))?,
+                    };
+                    return Ok(Some(Event::Message(message)));
                 }
-                self.message.begin(opcode);
+                self.message.begin(&header);
             }
             self.frame = Some(Partial { opcode, fin, missing: len });
         }
@@ -164,7 +192,7 @@ impl Client {
             self.head[self.head_len] = *first;
             self.head_len += 1;
             *input = rest;
-            if let Some((header, _)) = Header::parse(&self.head[..self.head_len])? {
+            if let Some((header, _)) = Header::parse(&self.head[..self.head_len], self.deflate.is_some())? {
                 self.head_len = 0;
                 return Ok(Some(header));
             }
@@ -196,19 +224,26 @@ impl Client {
             self.frame = None;
             return self.control_event(opcode, payload).map(Some);
         }
-        self.message.push(piece, missing)?;
-        self.end_of_data_frame(complete)
+        let decompressor = self.deflate.as_mut().map(|deflate| &mut deflate.decompressor);
+        self.message.push(piece, missing, decompressor, self.limits.max_message_size)?;
+        self.end_of_data(complete)
     }
 
-    fn end_of_data_frame(&mut self, complete: bool) -> Result<Option<Event<'static>>, Violation> {
-        let Some(frame) = self.frame.filter(|_| complete) else {
-            return Ok(None);
-        };
-        self.frame = None;
-        if !frame.fin {
-            return Ok(None);
+    /// What there is to report after some of a data frame's payload. `complete`: the frame ends here.
+    fn end_of_data(&mut self, complete: bool) -> Result<Option<Event<'static>>, Violation> {
+        if let Some(frame) = self.frame.filter(|_| complete) {
+            self.frame = None;
+            if frame.fin {
+                let decompressor = self.deflate.as_mut().map(|deflate| &mut deflate.decompressor);
+                let finished = self.message.finish(decompressor, self.limits.max_message_size)?;
+                return Ok(finished.map(|finished| match finished {
+                    Finished::Message(message) => Event::Message(message),
+                    Finished::Piece(piece) => Event::Piece(piece),
+                }));
+            }
         }
-        Ok(self.message.finish()?.map(Event::Message))
+        let piece = if self.pieces { self.message.take_piece() } else { None };
+        Ok(piece.map(Event::Piece))
     }
 
     fn control_event(
@@ -266,27 +301,93 @@ impl Client {
         frame.missing = frame.missing.saturating_sub(count as u64);
         let complete = frame.missing == 0;
         self.message.validate()?;
-        self.end_of_data_frame(complete)
+        self.end_of_data(complete)
     }
 
-    /// Bytes of a message that has begun and is not complete.
+    /// Bytes that are held of a message that has begun and is not complete.
     pub fn partial_len(&self) -> usize {
         self.message.len()
     }
 
+    /// Whether messages are to be reported in pieces, as they arrive, from the next bytes on. One that comes whole in its
+    /// only frame is still an [`Event::Message`]; the limits count all the same.
+    pub fn report_pieces(&mut self, pieces: bool) {
+        self.pieces = pieces;
+    }
+
+    /// Gives back what a connection at rest does not need.
+    pub fn idle(&mut self) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.compressor.release();
+            deflate.decompressor.release();
+        }
+    }
+
     // ---- sending
 
-    /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun.
-    pub fn send(&mut self, kind: MessageKind, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) -> bool {
+    /// Whether permessage-deflate was agreed.
+    pub fn compresses(&self) -> bool {
+        self.deflate.is_some()
+    }
+
+    /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun or a
+    /// message is being sent in pieces. `compress`: whether to; `None` leaves that to its size. Without an agreement it goes
+    /// as it is.
+    pub fn send(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        compress: Option<bool>,
+        key: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.state != State::Open || self.sending.is_some() {
+            return false;
+        }
+        let opcode = opcode_of(kind);
+        match &mut self.deflate {
+            Some(deflate) if compress.unwrap_or(payload.len() >= WORTH_IT) => {
+                let compressed = deflate.compressor.compress(payload, true);
+                frame::append_part(opcode, true, true, compressed, key, out);
+            }
+            _ => frame::append(opcode, payload, key, out),
+        }
+        true
+    }
+
+    /// Appends the next piece of a message as a frame of its own (5.4); `last` ends the message. `kind` and `compress` are
+    /// those of the first. Text may be cut anywhere. False as for [`Client::send`].
+    pub fn send_piece(
+        &mut self,
+        kind: MessageKind,
+        piece: &[u8],
+        last: bool,
+        compress: Option<bool>,
+        key: [u8; 4],
+        out: &mut Vec<u8>,
+    ) -> bool {
         if self.state != State::Open {
             return false;
         }
-        let opcode = match kind {
-            MessageKind::Text => Opcode::Text,
-            MessageKind::Binary => Opcode::Binary,
-        };
-        frame::append(opcode, payload, key, out);
+        let opcode = if self.sending.is_none() { opcode_of(kind) } else { Opcode::Continuation };
+        let wanted = compress.unwrap_or(piece.len() >= WORTH_IT);
+        let compressed = *self.sending.get_or_insert(wanted && self.deflate.is_some());
+        if last {
+            self.sending = None;
+        }
+        match &mut self.deflate {
+            Some(deflate) if compressed => {
+                let piece = deflate.compressor.compress(piece, last);
+                frame::append_part(opcode, last, opcode != Opcode::Continuation, piece, key, out);
+            }
+            _ => frame::append_part(opcode, last, false, piece, key, out),
+        }
         true
+    }
+
+    /// Whether a message of ours is being sent in pieces.
+    pub fn is_sending_pieces(&self) -> bool {
+        self.sending.is_some()
     }
 
     /// Appends a ping. False when the closing handshake has begun or the payload is longer than 125 bytes.
@@ -330,6 +431,13 @@ impl Client {
             self.close(code, "", key(), out);
         }
         out.len() > before
+    }
+}
+
+fn opcode_of(kind: MessageKind) -> Opcode {
+    match kind {
+        MessageKind::Text => Opcode::Text,
+        MessageKind::Binary => Opcode::Binary,
     }
 }
 

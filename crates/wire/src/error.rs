@@ -79,6 +79,24 @@ impl Violation {
         Self { code: 1007, text: format!("the server sent {what} that is not valid UTF-8 (RFC 6455 8.1)") }
     }
 
+    pub(crate) fn not_deflate() -> Self {
+        Self {
+            code: 1007,
+            text: "the server sent a compressed message that is not valid DEFLATE (RFC 7692 7.2.2)"
+                .to_owned(),
+        }
+    }
+
+    pub(crate) fn fragment_too_big(size: u64, limit: usize) -> Self {
+        Self {
+            code: 1009,
+            text: format!(
+                "the server sent a fragment of {size} bytes, and max_fragment_size is {limit}; raise it if such \
+                 fragments are expected"
+            ),
+        }
+    }
+
     pub(crate) fn too_big(size: u64, limit: usize) -> Self {
         Self {
             code: 1009,

@@ -24,6 +24,17 @@ pub struct Message<'a> {
     pub payload: Cow<'a, [u8]>,
 }
 
+/// A part of a message, where the driver asked for parts ([`crate::Client::report_pieces`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Text or binary.
+    pub kind: MessageKind,
+    /// Whether the message ends with it.
+    pub last: bool,
+    /// The bytes; those of a text end with a whole character.
+    pub payload: Vec<u8>,
+}
+
 /// The server's Close frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
@@ -38,6 +49,8 @@ pub struct CloseFrame {
 pub enum Event<'a> {
     /// A message is complete.
     Message(Message<'a>),
+    /// The next part of a message that is not complete yet, or the last.
+    Piece(Piece),
     /// A ping; [`crate::Client::transmit`] answers it.
     Ping(ControlPayload),
     /// A pong, asked for or not.

@@ -50,6 +50,8 @@ pub(crate) const MAX_SERVER_HEADER: usize = 10;
 pub(crate) struct Header {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
+    /// RSV1: the message that begins here is compressed (RFC 7692 6).
+    pub(crate) compressed: bool,
     /// Bytes of payload that follow.
     pub(crate) len: u64,
 }
@@ -57,11 +59,12 @@ pub(crate) struct Header {
 impl Header {
     /// Reads a header at the start of `input`: the header and its own length. `None`: more bytes are needed. What is wrong
     /// is said at the first byte that shows it.
-    pub(crate) fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
+    /// `deflate`: permessage-deflate was agreed.
+    pub(crate) fn parse(input: &[u8], deflate: bool) -> Result<Option<(Self, usize)>, Violation> {
         let Some(&first) = input.first() else {
             return Ok(None);
         };
-        let (fin, opcode) = Self::first_byte(first)?;
+        let (fin, opcode, compressed) = Self::first_byte(first, deflate)?;
         let Some(&second) = input.get(1) else {
             return Ok(None);
         };
@@ -92,14 +95,13 @@ impl Header {
                 "the server sent a length with its highest bit set (RFC 6455 5.2)",
             ));
         }
-        Ok(Some((Self { fin, opcode, len }, size)))
+        Ok(Some((Self { fin, opcode, compressed, len }, size)))
     }
 
-    fn first_byte(first: u8) -> Result<(bool, Opcode), Violation> {
+    fn first_byte(first: u8, deflate: bool) -> Result<(bool, Opcode, bool), Violation> {
         let fin = first & 0x80 != 0;
-        // RFC 7692 hooks in here: with permessage-deflate agreed, RSV1 on the first frame of a message marks it as
-        // compressed and goes on to `message`; on any other frame it stays a violation.
-        if first & 0x70 != 0 {
+        let compressed = first & 0x40 != 0;
+        if first & 0x30 != 0 || (compressed && !deflate) {
             return Err(Violation::protocol(
                 "the server set a reserved bit that no extension was agreed for (RFC 6455 5.2)",
             ));
@@ -112,7 +114,12 @@ impl Header {
         if opcode.is_control() && !fin {
             return Err(Violation::protocol("the server sent a fragmented control frame (RFC 6455 5.5)"));
         }
-        Ok((fin, opcode))
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(Violation::protocol(
+                "the server marked a frame as compressed that begins no message (RFC 7692 6.1)",
+            ));
+        }
+        Ok((fin, opcode, compressed))
     }
 
     /// More bytes are needed for the length, unless it is a control frame, which may have no longer length.
@@ -128,8 +135,25 @@ impl Header {
 
 /// Appends one whole frame of the client's: header, masking key, masked payload.
 pub(crate) fn append(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    append_with(0x80 | opcode.nibble(), payload, key, out);
+}
+
+/// The same for a frame of a message that is compressed or comes in several. `compressed` is for the first alone.
+pub(crate) fn append_part(
+    opcode: Opcode,
+    fin: bool,
+    compressed: bool,
+    payload: &[u8],
+    key: [u8; 4],
+    out: &mut Vec<u8>,
+) {
+    let flags = u8::from(fin) << 7 | u8::from(compressed) << 6;
+    append_with(flags | opcode.nibble(), payload, key, out);
+}
+
+fn append_with(first: u8, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     let mut header = [0u8; 14];
-    header[0] = 0x80 | opcode.nibble();
+    header[0] = first;
     let size = match payload.len() {
         short @ ..=125 => {
             header[1] = 0x80 | short as u8;
@@ -160,13 +184,14 @@ mod tests {
     use super::*;
 
     fn code(input: &[u8]) -> Option<u16> {
-        Header::parse(input).err().map(|violation| violation.code)
+        Header::parse(input, false).err().map(|violation| violation.code)
     }
 
     #[test]
     fn lengths_are_read_in_all_three_forms() {
-        let parse =
-            |input: &[u8]| Header::parse(input).expect("valid").map(|(header, size)| (header.len, size));
+        let parse = |input: &[u8]| {
+            Header::parse(input, false).expect("valid").map(|(header, size)| (header.len, size))
+        };
         assert_eq!(parse(&[0x81, 125]), Some((125, 2)));
         assert_eq!(parse(&[0x81, 126, 0, 126]), Some((126, 4)));
         assert_eq!(parse(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Some((65536, 10)));
@@ -190,6 +215,20 @@ mod tests {
         assert_eq!(code(&[0x81, 126, 0, 125]), Some(1002), "not minimal");
         assert_eq!(code(&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), Some(1002), "not minimal");
         assert_eq!(code(&[0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0]), Some(1002), "highest bit");
+    }
+
+    #[test]
+    fn rsv1_marks_the_beginning_of_a_compressed_message_alone() {
+        let compressed = |first: u8| {
+            let header = Header::parse(&[first, 0], true).map_err(|violation| violation.code)?;
+            Ok::<_, u16>(header.expect("complete").0.compressed)
+        };
+        for (first, expected) in [(0x81, false), (0xc1, true), (0xc2, true), (0x41, true), (0x80, false)] {
+            assert_eq!(compressed(first), Ok(expected), "{first:x}");
+        }
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca, 0xe1, 0xd1] {
+            assert_eq!(compressed(first), Err(1002), "{first:x}");
+        }
     }
 
     #[test]

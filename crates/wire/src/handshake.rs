@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use crate::deflate::{DeflateAgreed, DeflateOffer};
 use crate::error::{HandshakeError, InvalidRequest};
+use crate::extension::Extension;
 use crate::headers::{Headers, is_token};
 use crate::limits::Limits;
 use crate::url::Url;
@@ -36,13 +38,16 @@ pub struct Request {
     key: String,
     headers: Headers,
     subprotocols: Vec<String>,
+    deflate: Option<DeflateOffer>,
 }
 
 /// What the server agreed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// One of those that were offered, or none. (What extensions agree on joins it here.)
+    /// One of those that were offered, or none.
     pub subprotocol: Option<String>,
+    /// What was agreed of permessage-deflate, if that was.
+    pub deflate: Option<DeflateAgreed>,
 }
 
 impl Request {
@@ -53,6 +58,7 @@ impl Request {
             key: STANDARD.encode(nonce),
             headers: Headers::new(),
             subprotocols: Vec::new(),
+            deflate: None,
         }
     }
 
@@ -89,6 +95,12 @@ impl Request {
         Ok(self)
     }
 
+    /// Offers permessage-deflate (RFC 7692).
+    pub fn deflate(mut self, offer: Option<DeflateOffer>) -> Self {
+        self.deflate = offer;
+        self
+    }
+
     /// The request's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut text = format!(
@@ -100,6 +112,9 @@ impl Request {
         );
         if !self.subprotocols.is_empty() {
             text.push_str(&format!("Sec-WebSocket-Protocol: {}\r\n", self.subprotocols.join(", ")));
+        }
+        if let Some(offer) = &self.deflate {
+            text.push_str(&format!("Sec-WebSocket-Extensions: {}\r\n", offer.encode()));
         }
         if let Some((user, password)) = self.url.userinfo()
             && self.headers.get("Authorization").is_none()
@@ -145,13 +160,26 @@ impl Request {
                 _ => "the server's answer has more than one Sec-WebSocket-Accept header".to_owned(),
             });
         }
-        // RFC 7692 hooks in here: what was offered comes back with its parameters.
-        if let Some(extensions) =
-            headers.get_all("Sec-WebSocket-Extensions").find(|value| !value.trim().is_empty())
-        {
-            return wrong(format!("the server uses extensions that were not offered: {extensions:?}"));
-        }
-        Ok(Accepted { subprotocol: self.verify_subprotocol(headers)? })
+        Ok(Accepted {
+            subprotocol: self.verify_subprotocol(headers)?,
+            deflate: self.verify_extensions(headers)?,
+        })
+    }
+
+    fn verify_extensions(&self, headers: &Headers) -> Result<Option<DeflateAgreed>, HandshakeError> {
+        let answer = Extension::parse_all(headers);
+        let agreed = answer.and_then(|answer| match &self.deflate {
+            Some(offer) => offer.accept(&answer),
+            None if answer.is_empty() => Ok(None),
+            None => Err("no extension was offered".to_owned()),
+        });
+        agreed.map_err(|why| {
+            let all: Vec<&str> = headers.get_all("Sec-WebSocket-Extensions").collect();
+            let all = all.join(", ");
+            HandshakeError::Header(format!(
+                "the server's Sec-WebSocket-Extensions {all:?} cannot be used: {why}"
+            ))
+        })
     }
 
     fn verify_subprotocol(&self, headers: &Headers) -> Result<Option<String>, HandshakeError> {
@@ -328,7 +356,7 @@ mod tests {
             (SWITCH.replace("s3pP", "s3pp"), "Accept"),
             (SWITCH.replace("Sec-WebSocket-Accept", "X-Accept"), "Accept"),
             (format!("{SWITCH}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "more than one"),
-            (format!("{SWITCH}Sec-WebSocket-Extensions: permessage-deflate\r\n"), "extensions"),
+            (format!("{SWITCH}Sec-WebSocket-Extensions: permessage-deflate\r\n"), "no extension was offered"),
             (format!("{SWITCH}Sec-WebSocket-Protocol: chat\r\n"), "none was offered"),
         ] {
             let error = verify(&request(), &head).expect_err(&head).to_string();

@@ -12,14 +12,17 @@
 //! a message  -> Client::send(.., out)             -> bytes to write
 //! ```
 //!
-//! Read in this order: `url`, `headers`, `handshake`, `frame`, `mask`, `message`, `control`, `close`, `utf8`, `client`.
+//! Read in this order: `url`, `headers`, `handshake`, `extension`, `frame`, `mask`, `message`, `deflate`, `control`,
+//! `close`, `utf8`, `client`.
 #![forbid(unsafe_code)]
 
 mod client;
 mod close;
 mod control;
+mod deflate;
 mod error;
 mod event;
+mod extension;
 mod frame;
 mod handshake;
 mod headers;
@@ -32,8 +35,9 @@ mod utf8;
 pub use client::{Client, ReadTarget, State};
 pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
+pub use deflate::{DeflateAgreed, DeflateOffer};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
-pub use event::{CloseFrame, Event, Message, MessageKind};
+pub use event::{CloseFrame, Event, Message, MessageKind, Piece};
 pub use handshake::{Accepted, Request, Response};
 pub use headers::Headers;
 pub use limits::Limits;

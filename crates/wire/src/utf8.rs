@@ -39,6 +39,11 @@ impl Validator {
         }
     }
 
+    /// Bytes at the end of what came that are no whole character yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.len
+    }
+
     /// No more pieces come.
     pub(crate) fn finish(self) -> Result<(), NotUtf8> {
         if self.len == 0 { Ok(()) } else { Err(NotUtf8) }
