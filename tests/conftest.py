@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from sunsocket import TLS
+from tests.faces import face
 from tests.servers.certificates import Certificates
 from tests.servers.echo import Echo
 from tests.servers.raw import Peer, RawServer
+
+__all__ = ["face"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,6 +32,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def echo() -> Iterator[Echo]:
     """An echo server over ws."""
     with Echo() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deflate_echo() -> Iterator[Echo]:
+    """An echo server over ws that compresses."""
+    with Echo(compression="deflate") as server:
         yield server
 
 

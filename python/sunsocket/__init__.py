@@ -11,6 +11,7 @@ The same class for asyncio and uvloop is :mod:`sunsocket.aio`; scripts written i
 """
 
 from ._core import __version__
+from ._deflate import Deflate
 from ._errors import (
     ConnectError,
     ConnectionClosed,
@@ -34,6 +35,7 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionClosed",
     "ConnectionLost",
+    "Deflate",
     "Error",
     "HandshakeError",
     "InvalidURL",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from . import _core
+from ._deflate import Deflate
 
 
 class State(enum.Enum):
@@ -29,6 +30,12 @@ class Base(_core.Socket):
     def state(self) -> State:
         """Where the connection stands."""
         return State(self._state)
+
+    @property
+    def compression(self) -> Deflate | None:
+        """What was agreed of permessage-deflate (RFC 7692), or None."""
+        agreed = self._compression
+        return None if agreed is None else Deflate(*agreed)
 
     @property
     def response_headers(self) -> list[tuple[str, str]]:

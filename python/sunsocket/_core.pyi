@@ -1,7 +1,7 @@
 """The compiled engine. Programs use :mod:`sunsocket` and :mod:`sunsocket.aio`; names with an underscore are theirs."""
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from os import PathLike
 from typing import Any, Self, final
 
@@ -31,7 +31,9 @@ class Options:
         close_timeout: float,
         ping_interval: float | None,
         ping_timeout: float | None,
+        compression: tuple[int, int, int, int, bool, bool] | None,
         max_message_size: int | None,
+        max_fragment_size: int | None,
         max_held: tuple[int, int],
         write_limit: tuple[int, int],
         resolve: Callable[[str, int], list[tuple[str, int]] | None] | None,
@@ -46,19 +48,28 @@ class Socket:
     """One connection, behind ``WebSocket`` on both faces."""
 
     def __new__(cls, handle: Handle, signal_type: type[Signal], ready: Any) -> Self: ...
-    def Send(self, message: str | Buffer, text: bool | None = None) -> Any:
+    def Send(
+        self,
+        message: str | Buffer | Iterable[str | Buffer] | AsyncIterable[str | Buffer],
+        text: bool | None = None,
+        compress: bool | None = None,
+    ) -> Any:
         """Sends one message.
 
         Args:
-            message: A ``str`` is sent as text, bytes-like as binary (RFC 6455 section 5.6).
+            message: A ``str`` is sent as text, bytes-like as binary (RFC 6455 section 5.6). An iterable of either is
+                sent as one message in pieces, each as it comes (section 5.4); what others send meanwhile follows it. On
+                asyncio it may be an asynchronous iterable, and what is returned has to be awaited. When it raises, the
+                connection is closed with 1011, for the message cannot be finished.
             text: True sends bytes that hold UTF-8 as text, False a ``str`` as binary; None goes by the type.
+            compress: Whether to compress it, where that was agreed (RFC 7692); None does from 1 KiB on.
 
         Returns:
             None on the thread face, where it waits while more than the high-water mark is unsent (never inside a
             handler). On asyncio an awaitable, which waits for the same.
 
         Raises:
-            TypeError: The message is neither.
+            TypeError: The message is none of these.
             ValueError: It has no valid UTF-8 form.
             ConnectionClosed: The connection is closing or closed.
         """
@@ -134,6 +145,19 @@ class Socket:
     def _give_back(self, message: str | bytes) -> None: ...
     def _add_pong(self, number: int, future: Future[float]) -> None: ...
     def _is_full(self) -> bool: ...
+    def _add_room(self, future: Future[None]) -> None: ...
+    def _begin_pieces(self, first: str | Buffer, text: bool | None, compress: bool | None) -> bool: ...
+    def _send_piece(self, piece: str | Buffer, last: bool) -> Any: ...
+    def _wait_pieces(self) -> None: ...
+    def _begin_stream(self) -> None: ...
+    def _take_piece(self) -> tuple[str | bytes, bool] | None: ...
+    def _wait_piece(self, timeout: float | None) -> bool: ...
+    def _add_piece_waiter(self, future: Future[None]) -> None: ...
+    def _end_stream(self, complete: bool) -> None: ...
+    @property
+    def _is_sending_pieces(self) -> bool: ...
+    @property
+    def _compression(self) -> tuple[int, int, int, int, bool, bool] | None: ...
     def __copy__(self) -> Any: ...
 
 @disjoint_base

@@ -6,7 +6,7 @@ import inspect
 import sys
 from typing import Any
 
-from . import _log
+from . import _log, _pieces
 
 
 def failed(error: BaseException, handler: Any) -> None:
@@ -41,6 +41,7 @@ def check_handler(handler: Any) -> None:
         )
 
 
+send_pieces = _pieces.send
 busy = _log.busy
 dropped = _log.dropped
 hooks = sys.modules[__name__]

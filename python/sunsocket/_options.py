@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
-from . import _core
+from . import _core, _deflate
+from ._deflate import Deflate
 from ._tls import TLS
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -26,12 +27,13 @@ class ConnectOptions(TypedDict, total=False):
     user_agent: str | None
     proxy: None
     tls: TLS | None
-    compression: None
+    compression: Literal["deflate"] | Deflate | None
     open_timeout: float | None
     close_timeout: float
     ping_interval: float | None
     ping_timeout: float | None
     max_message_size: int | None
+    max_fragment_size: int | None
     max_held: tuple[int, int]
     write_limit: tuple[int, int]
     resolve: Resolve | None
@@ -44,12 +46,13 @@ DEFAULTS: dict[str, Any] = {
     "user_agent": f"sunsocket/{_core.__version__}",
     "proxy": None,
     "tls": None,
-    "compression": None,
+    "compression": "deflate",
     "open_timeout": 10.0,
     "close_timeout": 10.0,
     "ping_interval": 20.0,
     "ping_timeout": 20.0,
     "max_message_size": 64 << 20,
+    "max_fragment_size": None,
     "max_held": (1024, 16 << 20),
     "write_limit": (1 << 20, 256 << 10),
     "resolve": None,
@@ -70,9 +73,8 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         if name not in DEFAULTS:
             raise TypeError(f"connect() has no option {name!r}; it has {', '.join(sorted(DEFAULTS))}")
     values = {**DEFAULTS, **options}
-    for name, hint in (("proxy", "proxies"), ("compression", "compression")):
-        if values[name] is not None:
-            raise ValueError(f"{name}={values[name]!r}: {hint} cannot be used in this version; leave it out")
+    if values["proxy"] is not None:
+        raise ValueError(f"proxy={values['proxy']!r}: proxies cannot be used in this version; leave it out")
     tls = values["tls"] if values["tls"] is not None else TLS()
     if not isinstance(tls, TLS):
         raise TypeError(f"tls is a sunsocket.TLS(...), not {type(tls).__name__}")
@@ -95,7 +97,9 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         close_timeout=_seconds("close_timeout", values["close_timeout"], optional=False) or 0.0,
         ping_interval=_positive("ping_interval", values["ping_interval"]),
         ping_timeout=_positive("ping_timeout", values["ping_timeout"]),
+        compression=_deflate.offer(values["compression"]),
         max_message_size=_size("max_message_size", values["max_message_size"]),
+        max_fragment_size=_size("max_fragment_size", values["max_fragment_size"]),
         max_held=_pair("max_held", values["max_held"]),
         write_limit=(high, low),
         resolve=resolver(values["resolve"]),

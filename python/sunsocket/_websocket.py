@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, Unpack
 
-from . import _core, _hooks, _options
+from . import _core, _hooks, _options, _pieces
 from ._base import Base, State
 from ._errors import ConnectionClosed, ConnectionLost
 from ._signal import Signal
@@ -37,12 +37,13 @@ class WebSocket(Base):
             user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.
             proxy: None; proxies cannot be used in this version.
             tls: A :class:`sunsocket.TLS`: certificates and host names of ``wss``.
-            compression: None; messages cannot be compressed in this version.
+            compression: "deflate" (the default), a :class:`sunsocket.Deflate`, or None to offer none.
             open_timeout: Seconds for DNS, TCP, TLS and the opening handshake together; None waits for ever. Default 10.
             close_timeout: Seconds for the closing handshake before TCP is cut. Default 10.
             ping_interval: Seconds of silence after which a ping is sent; None sends none. Default 20.
             ping_timeout: Seconds for the pong before the connection counts as lost; None waits for ever. Default 20.
             max_message_size: Bytes of the largest message accepted; None accepts any. Default 64 MiB.
+            max_fragment_size: Bytes of the largest frame accepted, as it is on the wire; None (the default) sets none.
             max_held: Messages and bytes that are held while nobody takes them. Default ``(1024, 16 MiB)``.
             write_limit: Unsent bytes above which ``Send`` waits, and down to which it does. Default 1 MiB, 256 KiB.
             resolve: Addresses in place of DNS: ``{"host:port": "address:port"}`` or a function of host and port.
@@ -55,6 +56,22 @@ class WebSocket(Base):
         # The dispatcher's thread-local state and the hooks are made once; the socket owns the connection.
         handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
         return cls(handle, Signal, None)
+
+    def recv_streaming(self, timeout: float | None = None) -> Iterator[str | bytes]:
+        """The pieces of the next message as they arrive: a large one need not be held whole.
+
+        ``for piece in ws.recv_streaming()``. The limits count as for a whole message. Meanwhile nobody else gets a
+        message; leaving the loop early throws the rest of this one away.
+
+        Args:
+            timeout: Seconds to wait for each piece; None waits until the connection closes.
+
+        Raises:
+            TimeoutError: No piece came in time; the rest of the message is thrown away.
+            ConnectionClosed: The connection closed before the message was complete.
+            RuntimeError: OnMessage has a handler, or a message is being received in pieces already.
+        """
+        return _pieces.receive(self, timeout)
 
     def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong (RFC 6455 section 5.5.2).

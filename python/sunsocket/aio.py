@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
-from . import _core, _log, _options
+from . import _core, _log, _options, _pieces
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
@@ -88,6 +88,7 @@ class _LoopHooks:
         """What ``Send`` returns above the high-water mark."""
         return _Room(self.loop, register)
 
+    send_pieces = staticmethod(_pieces.send_async)
     busy = staticmethod(_log.busy)
     dropped = staticmethod(_log.dropped)
 
@@ -271,6 +272,13 @@ class WebSocket(Base):
             raise
         finally:
             self._remove_receiver(future)
+
+    def recv_streaming(self, timeout: float | None = None) -> AsyncIterator[str | bytes]:
+        """The pieces of the next message as they arrive; see :meth:`sunsocket.WebSocket.recv_streaming`.
+
+        ``async for piece in ws.recv_streaming()``
+        """
+        return _pieces.receive_async(self, timeout)
 
     async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""

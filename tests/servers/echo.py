@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 class Echo:
     """Sends every message back. A few paths do something else: see ``_serve``."""
 
-    def __init__(self, certificate: Path | None = None) -> None:
+    def __init__(self, certificate: Path | None = None, compression: str | None = None) -> None:
+        self.compression = compression
         self.context: ssl.SSLContext | None = None
         if certificate is not None:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -43,7 +44,8 @@ class Echo:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with serve(
-            self._serve, "127.0.0.1", 0, ssl=self.context, compression=None, max_size=None, ping_interval=None,
+            self._serve, "127.0.0.1", 0, ssl=self.context, max_size=None, ping_interval=None,
+            compression=self.compression,
             subprotocols=["chat", "superchat"], select_subprotocol=lambda _, names: names[0] if names else None,
         ) as server:  # fmt: skip
             self.port = next(iter(server.sockets)).getsockname()[1]

@@ -146,9 +146,9 @@ pub(crate) fn send(_: &Lua, (object, message): (Value, Value)) -> mlua::Result<(
             let bytes = text.as_bytes();
             let kind =
                 if std::str::from_utf8(&bytes).is_ok() { MessageKind::Text } else { MessageKind::Binary };
-            socket.connection.send(kind, &bytes)
+            socket.connection.send(kind, &bytes, None)
         }
-        Value::Buffer(buffer) => socket.connection.send(MessageKind::Binary, &buffer.to_vec()),
+        Value::Buffer(buffer) => socket.connection.send(MessageKind::Binary, &buffer.to_vec(), None),
         other => {
             return wrong(format!(
                 "Send takes a string (or a buffer), not {}; use tostring() or HttpService:JSONEncode()",

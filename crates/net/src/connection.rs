@@ -7,10 +7,10 @@
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use sunsocket_wire::{Headers, Message, MessageKind, Url, valid_close_code_to_send};
+use sunsocket_wire::{DeflateAgreed, Headers, Message, MessageKind, Url, valid_close_code_to_send};
 
 use crate::connect::{Cancel, Connected};
 use crate::error::{Error, ErrorKind};
@@ -51,6 +51,8 @@ pub struct Closed {
 pub struct Handshake {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
+    /// What was agreed of permessage-deflate, if that was.
+    pub compression: Option<DeflateAgreed>,
     /// The response's header lines.
     pub headers: Headers,
     /// Our end of the TCP connection.
@@ -85,6 +87,10 @@ pub struct Connection {
     pub(crate) full: AtomicBool,
     /// Reading waits for room in the inbox. Mirrors the link, to be read without its lock.
     pub(crate) paused: AtomicBool,
+    /// A message is being sent in pieces. Mirrors the link, to be read without its lock.
+    pub(crate) sending_pieces: AtomicBool,
+    /// Somebody reads one message in pieces.
+    streaming: AtomicBool,
     pub(crate) opened_due: AtomicBool,
     pub(crate) writable_due: AtomicBool,
     close_reported: AtomicBool,
@@ -115,6 +121,8 @@ impl Connection {
             ready: AtomicBool::new(false),
             full: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            sending_pieces: AtomicBool::new(false),
+            streaming: AtomicBool::new(false),
             opened_due: AtomicBool::new(false),
             writable_due: AtomicBool::new(false),
             close_reported: AtomicBool::new(false),
@@ -187,6 +195,11 @@ impl Connection {
         self.handshake.get().cloned()
     }
 
+    /// The same without a copy.
+    pub fn handshake_ref(&self) -> Option<&Handshake> {
+        self.handshake.get()
+    }
+
     /// The last measured round trip of a ping.
     pub fn latency(&self) -> Option<Duration> {
         self.link()?.keep_alive.latency()
@@ -198,7 +211,7 @@ impl Connection {
     }
 
     /// The link, unless this is the child of a fork, where its lock may be held by a thread that does not exist.
-    fn link(&self) -> Option<std::sync::MutexGuard<'_, Link>> {
+    fn link(&self) -> Option<MutexGuard<'_, Link>> {
         (!self.is_forked()).then(|| lock(&self.link))
     }
 
@@ -256,25 +269,82 @@ impl Connection {
         self.listening.load(Ordering::SeqCst) || self.pulled.load(Ordering::SeqCst)
     }
 
-    /// Whether a message is held.
+    /// Whether somebody is to hear of each message as it comes.
+    pub(crate) fn reports_messages(&self) -> bool {
+        self.listening.load(Ordering::SeqCst) || self.streaming.load(Ordering::SeqCst)
+    }
+
+    /// Whether a message is held whole, and is the next.
     pub fn has_message(&self) -> bool {
-        !self.is_forked() && !lock(&self.inbox).is_empty()
+        !self.is_forked() && !self.streaming.load(Ordering::SeqCst) && lock(&self.inbox).has_message()
     }
 
     /// Takes the oldest message off the hold. `read` runs under a lock: it must only copy.
     pub fn take<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
-        if self.is_forked() {
+        if self.is_forked() || self.streaming.load(Ordering::SeqCst) {
             return None;
         }
         let mut inbox = lock(&self.inbox);
-        let taken = inbox.pop(read)?;
+        let taken = inbox.pop_message(read)?;
+        self.make_room(inbox);
+        Some(taken)
+    }
+
+    /// Something was taken: reading goes on if that made room.
+    fn make_room(self: &Arc<Self>, inbox: MutexGuard<'_, Inbox>) {
         if self.paused.load(Ordering::SeqCst) && inbox.has_room() {
             drop(inbox);
             if let Some(mut link) = self.link() {
                 link.resume(self);
             }
         }
+    }
+
+    /// Begins to read one message in pieces, as they arrive: the next that is held, or the one that comes. Until
+    /// [`Connection::end_stream`] nobody else gets a message. False: somebody does so already.
+    pub fn begin_stream(self: &Arc<Self>) -> bool {
+        self.pull();
+        let Some(mut link) = self.link() else { return true };
+        if self.streaming.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        // Reading needs the link, so nothing comes between the look and the order.
+        let mut inbox = lock(&self.inbox);
+        if inbox.is_empty() {
+            link.report_pieces(&mut inbox);
+        }
+        true
+    }
+
+    /// Whether a piece is held.
+    pub fn has_piece(&self) -> bool {
+        !self.is_forked() && !lock(&self.inbox).is_empty()
+    }
+
+    /// Takes the next piece, and whether it is the last of its message. `read` runs under a lock: it must only copy.
+    pub fn take_piece<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
+        if self.is_forked() {
+            return None;
+        }
+        let mut inbox = lock(&self.inbox);
+        let taken = inbox.pop_piece(read)?;
+        self.make_room(inbox);
         Some(taken)
+    }
+
+    /// Ends what `begin_stream` began. Pieces of the message that were not taken are thrown away, also those still to come.
+    pub fn end_stream(self: &Arc<Self>, complete: bool) {
+        let Some(mut link) = self.link() else { return };
+        link.report_whole();
+        let mut inbox = lock(&self.inbox);
+        if !complete {
+            inbox.skip_message();
+        }
+        self.streaming.store(false, Ordering::SeqCst);
+        drop(link);
+        self.make_room(inbox);
+        self.request_delivery();
+        self.reactor.nudge();
     }
 
     /// True once, after the first message was dropped because the hold was full and nobody ever listened: warn now.
@@ -334,17 +404,55 @@ impl Connection {
 
     // ---- sending
 
-    /// Queues one message and writes it when that is due. Never waits.
+    /// Queues one message and writes it when that is due. Never waits. `compress`: whether to, where permessage-deflate was
+    /// agreed; `None` leaves that to the message's size.
     ///
     /// # Errors
     /// `Closed` when the connection is not open.
-    pub fn send(self: &Arc<Self>, kind: MessageKind, payload: &[u8]) -> Result<Room, Error> {
+    pub fn send(
+        self: &Arc<Self>,
+        kind: MessageKind,
+        payload: &[u8],
+        compress: Option<bool>,
+    ) -> Result<Room, Error> {
         let Some(mut link) = self.link() else { return Err(self.not_open()) };
         if self.state() != State::Open {
             drop(link);
             return Err(self.not_open());
         }
-        Ok(link.send(self, kind, payload))
+        Ok(link.send(self, kind, payload, compress))
+    }
+
+    /// Begins a message that is sent in pieces (RFC 6455 5.4). What others send meanwhile leaves behind it. False: another
+    /// one is under way; ask again when [`Connection::is_sending_pieces`] says no more.
+    ///
+    /// # Errors
+    /// `Closed` when the connection is not open.
+    pub fn begin_pieces(self: &Arc<Self>, kind: MessageKind, compress: Option<bool>) -> Result<bool, Error> {
+        let Some(mut link) = self.link() else { return Err(self.not_open()) };
+        if self.state() != State::Open {
+            drop(link);
+            return Err(self.not_open());
+        }
+        Ok(link.begin_pieces(self, kind, compress))
+    }
+
+    /// Sends the next piece of the message that was begun; `last` ends it.
+    ///
+    /// # Errors
+    /// `Closed` when the connection is not open any more.
+    pub fn send_piece(self: &Arc<Self>, piece: &[u8], last: bool) -> Result<Room, Error> {
+        let Some(mut link) = self.link() else { return Err(self.not_open()) };
+        if self.state() != State::Open {
+            drop(link);
+            return Err(self.not_open());
+        }
+        Ok(link.send_piece(self, piece, last))
+    }
+
+    /// Whether a message is being sent in pieces.
+    pub fn is_sending_pieces(&self) -> bool {
+        self.sending_pieces.load(Ordering::SeqCst)
     }
 
     /// Bytes that the operating system has not taken yet.

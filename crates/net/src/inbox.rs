@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use sunsocket_wire::{Message, MessageKind};
+use sunsocket_wire::{Message, MessageKind, Piece};
 
 use crate::options::HeldLimit;
 
@@ -28,13 +28,26 @@ pub(crate) struct Inbox {
     /// Whether a message was ever dropped, and whether that was told.
     dropped: bool,
     told: bool,
+    /// The last piece that came in does not end its message.
+    part_open: bool,
+    /// What comes of the message that is under way is not wanted any more.
+    skipping: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     kind: MessageKind,
     ascii: bool,
+    part: Part,
     body: Body,
+}
+
+/// How much of a message an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Piece,
+    Last,
 }
 
 #[derive(Debug)]
@@ -62,6 +75,8 @@ impl Inbox {
             limit,
             dropped: false,
             told: false,
+            part_open: false,
+            skipping: false,
         }
     }
 
@@ -79,7 +94,37 @@ impl Inbox {
         self.entries.len() <= self.limit.messages / 2 && self.bytes <= self.limit.bytes / 2
     }
 
+    /// Whether the oldest entry is a whole message.
+    pub(crate) fn has_message(&self) -> bool {
+        self.entries.front().is_some_and(|entry| entry.part == Part::Whole)
+    }
+
     pub(crate) fn push(&mut self, message: Message<'_>) {
+        self.push_entry(message, Part::Whole);
+    }
+
+    pub(crate) fn push_piece(&mut self, piece: Piece) {
+        let Piece { kind, last, payload } = piece;
+        self.part_open = !last;
+        if self.skipping {
+            self.skipping = !last;
+            return;
+        }
+        let part = if last { Part::Last } else { Part::Piece };
+        self.push_entry(Message { kind, ascii: false, payload: Cow::Owned(payload) }, part);
+    }
+
+    /// Throws away the pieces at the front, and those of the same message that are still to come.
+    pub(crate) fn skip_message(&mut self) {
+        while let Some(Part::Piece | Part::Last) = self.entries.front().map(|entry| entry.part) {
+            if let Some(((), true)) = self.pop_piece(|_unwanted| ()) {
+                return;
+            }
+        }
+        self.skipping = self.part_open;
+    }
+
+    fn push_entry(&mut self, message: Message<'_>, part: Part) {
         let Message { kind, ascii, payload } = message;
         self.bytes += payload.len();
         let body = match payload {
@@ -91,12 +136,17 @@ impl Inbox {
                 Body::Shared { start, len: payload.len() }
             }
         };
-        self.entries.push_back(Entry { kind, ascii, body });
+        self.entries.push_back(Entry { kind, ascii, part, body });
     }
 
-    /// Takes the oldest message; `read` copies what it needs.
-    pub(crate) fn pop<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
-        let Entry { kind, ascii, body } = self.entries.pop_front()?;
+    /// Takes the oldest entry if it is a whole message; `read` copies what it needs.
+    pub(crate) fn pop_message<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
+        if self.has_message() { self.pop_piece(read).map(|(taken, _)| taken) } else { None }
+    }
+
+    /// Takes the oldest entry, and whether a message ends with it; `read` copies what it needs.
+    pub(crate) fn pop_piece<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
+        let Entry { kind, ascii, part, body } = self.entries.pop_front()?;
         self.bytes -= body.len();
         let result = match body {
             Body::Own(payload) => read(Message { kind, ascii, payload: Cow::Owned(payload) }),
@@ -108,7 +158,7 @@ impl Inbox {
                 result
             }
         };
-        Some(result)
+        Some((result, part != Part::Piece))
     }
 
     /// The first `end` bytes of the shared buffer are not needed any more.
@@ -130,7 +180,7 @@ impl Inbox {
 
     /// Drops the oldest message.
     pub(crate) fn drop_oldest(&mut self) {
-        self.dropped |= self.pop(|_dropped| ()).is_some();
+        self.dropped |= self.pop_piece(|_dropped| ()).is_some();
     }
 
     /// Whether the first message was dropped, and nobody was told yet.
@@ -171,7 +221,7 @@ mod tests {
     }
 
     fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
-        inbox.pop(|message| message.payload.into_owned())
+        inbox.pop_message(|message| message.payload.into_owned())
     }
 
     #[test]
@@ -200,6 +250,52 @@ mod tests {
         inbox.push(binary(b"newer"));
         inbox.drop_oldest();
         assert!(!inbox.take_dropped());
+    }
+
+    fn piece(payload: &[u8], last: bool) -> Piece {
+        Piece { kind: MessageKind::Binary, last, payload: payload.to_vec() }
+    }
+
+    fn pop_piece(inbox: &mut Inbox) -> Option<(Vec<u8>, bool)> {
+        inbox.pop_piece(|message| message.payload.into_owned())
+    }
+
+    #[test]
+    fn pieces_are_no_messages() {
+        let mut inbox = Inbox::new(HeldLimit::default());
+        inbox.push_piece(piece(b"a", false));
+        inbox.push_piece(piece(b"b", true));
+        inbox.push(binary(b"whole"));
+        assert!(!inbox.has_message());
+        assert_eq!(pop(&mut inbox), None);
+        assert_eq!(pop_piece(&mut inbox), Some((b"a".to_vec(), false)));
+        assert_eq!(pop_piece(&mut inbox), Some((b"b".to_vec(), true)));
+        assert_eq!(pop_piece(&mut inbox), Some((b"whole".to_vec(), true)));
+    }
+
+    #[test]
+    fn a_message_that_is_skipped_leaves_the_next_alone() {
+        for held in 0..4 {
+            let mut inbox = Inbox::new(HeldLimit::default());
+            let pieces = [piece(b"a", false), piece(b"b", false), piece(b"c", true)];
+            inbox.push_piece(pieces[0].clone());
+            pop_piece(&mut inbox);
+            pieces[1..].iter().take(held).for_each(|piece| inbox.push_piece(piece.clone()));
+            if held == 3 {
+                inbox.push(binary(b"next"));
+            }
+            inbox.skip_message();
+            pieces[1..].iter().skip(held).for_each(|piece| inbox.push_piece(piece.clone()));
+            if held < 3 {
+                inbox.push(binary(b"next"));
+            }
+            assert_eq!(pop(&mut inbox), Some(b"next".to_vec()), "{held}");
+            assert!(inbox.is_empty());
+        }
+        let mut untouched = Inbox::new(HeldLimit::default());
+        untouched.skip_message();
+        untouched.push(binary(b"whole"));
+        assert_eq!(pop(&mut untouched), Some(b"whole".to_vec()));
     }
 
     proptest! {

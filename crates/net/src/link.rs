@@ -16,6 +16,7 @@ use crate::connect::Connected;
 use crate::connection::{Closed, Connection, Room, State};
 use crate::entropy;
 use crate::error::{Error, ErrorKind};
+use crate::inbox::Inbox;
 use crate::keepalive::{Due, KeepAlive};
 use crate::options::ConnectOptions;
 use crate::outbox::{Flushed, Outbox};
@@ -45,6 +46,9 @@ pub(crate) struct Link {
     /// What the poller watches; `None` when it does not watch at all (hung up while reading is paused).
     watched: Option<Interest>,
     client: Client,
+    limits: Limits,
+    /// The message that is being sent in pieces.
+    pieces: Option<Pieces>,
     outbox: Outbox,
     pub(crate) keep_alive: KeepAlive,
     closing: Option<Closing>,
@@ -61,15 +65,29 @@ pub(crate) struct Link {
     timer: Option<Instant>,
 }
 
+/// A message that is being sent in pieces, and what waits for its end.
+struct Pieces {
+    kind: MessageKind,
+    compress: Option<bool>,
+    behind: Vec<(MessageKind, Option<bool>, Vec<u8>)>,
+    behind_bytes: usize,
+}
+
 impl Link {
     pub(crate) fn new(options: &ConnectOptions) -> Self {
         let now = Instant::now();
-        let limits = Limits { max_message_size: options.max_message_size, ..Limits::default() };
+        let limits = Limits {
+            max_message_size: options.max_message_size,
+            max_fragment_size: options.max_fragment_size,
+            ..Limits::default()
+        };
         Self {
             stream: None,
             key: 0,
             watched: None,
-            client: Client::new(limits),
+            client: Client::new(limits, None),
+            limits,
+            pieces: None,
             outbox: Outbox::new(options.write_limit),
             keep_alive: KeepAlive::new(options.ping_interval, options.ping_timeout, now),
             closing: None,
@@ -91,6 +109,7 @@ impl Link {
         }
         let now = Instant::now();
         self.keep_alive.received(now);
+        self.client = Client::new(self.limits, handshake.compression);
         let reactor = connection.reactor();
         self.key = reactor.enter(connection);
         let interest = Interest { read: true, write: false };
@@ -114,22 +133,90 @@ impl Link {
 
     // ---- sending
 
-    pub(crate) fn unsent(&self) -> usize {
-        self.outbox.unsent()
+    fn behind_bytes(&self) -> usize {
+        self.pieces.as_ref().map_or(0, |pieces| pieces.behind_bytes)
     }
 
-    pub(crate) fn send(&mut self, connection: &Arc<Connection>, kind: MessageKind, payload: &[u8]) -> Room {
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.unsent() + self.behind_bytes()
+    }
+
+    /// Whether senders wait.
+    fn is_full(&mut self) -> bool {
+        let behind = self.behind_bytes();
+        self.outbox.is_full_with(behind)
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        connection: &Arc<Connection>,
+        kind: MessageKind,
+        payload: &[u8],
+        compress: Option<bool>,
+    ) -> Room {
+        if let Some(pieces) = &mut self.pieces {
+            pieces.behind.push((kind, compress, payload.to_vec()));
+            pieces.behind_bytes += payload.len();
+            return self.room(connection);
+        }
         let was_empty = self.outbox.is_empty();
         if !self.broken {
-            self.client.send(kind, payload, entropy::mask(), self.outbox.buffer());
+            self.client.send(kind, payload, compress, entropy::mask(), self.outbox.buffer());
         }
         self.schedule(connection, was_empty);
-        if self.outbox.is_full() {
+        self.room(connection)
+    }
+
+    fn room(&mut self, connection: &Connection) -> Room {
+        if self.is_full() {
             connection.full.store(true, Ordering::SeqCst);
             Room::Full
         } else {
             Room::Plenty
         }
+    }
+
+    /// False: another message is being sent in pieces.
+    pub(crate) fn begin_pieces(
+        &mut self,
+        connection: &Connection,
+        kind: MessageKind,
+        compress: Option<bool>,
+    ) -> bool {
+        if self.pieces.is_some() {
+            return false;
+        }
+        self.pieces = Some(Pieces { kind, compress, behind: Vec::new(), behind_bytes: 0 });
+        connection.sending_pieces.store(true, Ordering::SeqCst);
+        true
+    }
+
+    pub(crate) fn send_piece(&mut self, connection: &Arc<Connection>, piece: &[u8], last: bool) -> Room {
+        let Some(Pieces { kind, compress, .. }) = self.pieces else { return self.room(connection) };
+        let was_empty = self.outbox.is_empty();
+        if !self.broken {
+            self.client.send_piece(kind, piece, last, compress, entropy::mask(), self.outbox.buffer());
+        }
+        if last {
+            self.end_pieces(connection);
+        }
+        self.schedule(connection, was_empty);
+        self.room(connection)
+    }
+
+    /// The message is complete, or never will be: what waited behind it follows.
+    fn end_pieces(&mut self, connection: &Arc<Connection>) {
+        let Some(Pieces { behind, .. }) = self.pieces.take() else { return };
+        for (kind, compress, payload) in behind {
+            if !self.broken {
+                self.client.send(kind, &payload, compress, entropy::mask(), self.outbox.buffer());
+            }
+        }
+        connection.sending_pieces.store(false, Ordering::SeqCst);
+        // Whoever waits to send the next one in pieces.
+        connection.writable_due.store(true, Ordering::SeqCst);
+        connection.report();
+        connection.reactor().leadership.notify_followers();
     }
 
     pub(crate) fn ping(&mut self, connection: &Arc<Connection>, payload: &[u8]) -> u64 {
@@ -234,7 +321,7 @@ impl Link {
             break;
         }
         self.watch(connection);
-        if connection.full.load(Ordering::SeqCst) && !self.outbox.is_full() {
+        if connection.full.load(Ordering::SeqCst) && !self.is_full() {
             self.has_room_again(connection);
         }
     }
@@ -319,6 +406,7 @@ impl Link {
         }
         let mut input = bytes;
         let mut arrived = false;
+        let mut piece_arrived = false;
         let mut close = None;
         let mut violation = None;
         let discards = connection.state() != State::Open;
@@ -334,6 +422,12 @@ impl Link {
                         }
                         inbox.push(message);
                         arrived = true;
+                    }
+                }
+                Ok(Some(Event::Piece(piece))) => {
+                    if !discards {
+                        inbox.push_piece(piece);
+                        piece_arrived = true;
                     }
                 }
                 Ok(Some(Event::Pong(payload))) => {
@@ -352,7 +446,7 @@ impl Link {
         }
         let untold = inbox.is_drop_untold();
         drop(inbox);
-        if untold || arrived && connection.listening.load(Ordering::SeqCst) {
+        if untold || piece_arrived || arrived && connection.reports_messages() {
             connection.report();
         }
         self.after(connection, close, violation, now);
@@ -374,9 +468,13 @@ impl Link {
                 inbox.push(message);
                 let untold = inbox.is_drop_untold();
                 drop(inbox);
-                if untold || connection.listening.load(Ordering::SeqCst) {
+                if untold || connection.reports_messages() {
                     connection.report();
                 }
+            }
+            Ok(Some(Event::Piece(piece))) if connection.state() == State::Open => {
+                lock(&connection.inbox).push_piece(piece);
+                connection.report();
             }
             Ok(_) => {}
             Err(violation) => self.after(connection, None, Some(violation), now),
@@ -398,6 +496,19 @@ impl Link {
         }
     }
 
+    /// Has one message reported in pieces; what has come of it already is the first.
+    pub(crate) fn report_pieces(&mut self, inbox: &mut Inbox) {
+        self.client.report_pieces(true);
+        if let Some(piece) = self.client.take_piece() {
+            inbox.push_piece(piece);
+        }
+    }
+
+    /// The rest of it is not wanted in pieces.
+    pub(crate) fn report_whole(&mut self) {
+        self.client.report_pieces(false);
+    }
+
     /// Sends what is owed to the server, unless so much is unsent that it has to wait.
     fn answer(&mut self, connection: &Arc<Connection>) {
         if self.stream.is_some()
@@ -411,8 +522,7 @@ impl Link {
     /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave.
     fn must_pause(&mut self, connection: &Arc<Connection>) -> bool {
         connection.state() == State::Open
-            && (self.outbox.is_full() && !self.broken
-                || connection.is_wanted() && lock(&connection.inbox).is_full())
+            && (self.is_full() && !self.broken || connection.is_wanted() && lock(&connection.inbox).is_full())
     }
 
     fn pause(&mut self, connection: &Arc<Connection>, hangup: bool) {
@@ -465,6 +575,8 @@ impl Link {
         let was_empty = self.outbox.is_empty();
         self.client.close(code, reason, entropy::mask(), self.outbox.buffer());
         connection.set_state(State::Closing);
+        // A message in pieces stays as it is; what waited behind it can follow no Close.
+        self.end_pieces(connection);
         self.closing = Some(Closing::ours(Instant::now(), connection.close_timeout));
         self.arm(connection);
         // Nobody waits for room any more: what is queued leaves, or the deadline cuts it off.
@@ -486,8 +598,9 @@ impl Link {
         let closing = self.closing.get_or_insert_with(|| Closing::theirs(now, connection.close_timeout));
         closing.received(frame);
         connection.set_state(State::Closing);
+        self.end_pieces(connection);
         self.arm(connection);
-        if self.outbox.is_full() || connection.full.load(Ordering::SeqCst) {
+        if self.is_full() || connection.full.load(Ordering::SeqCst) {
             self.has_room_again(connection);
         }
         self.client.transmit(&mut entropy::mask, self.outbox.buffer());
@@ -551,6 +664,7 @@ impl Link {
             return;
         }
         connection.set_state(State::Closed);
+        self.end_pieces(connection);
         connection.full.store(false, Ordering::SeqCst);
         connection.writable_due.store(true, Ordering::SeqCst);
         connection.report();
@@ -606,6 +720,7 @@ impl Link {
 
     /// Nothing came for a whole ping interval: give back what a connection at rest does not need.
     fn idle(&mut self, connection: &Arc<Connection>) {
+        self.client.idle();
         self.outbox.shrink();
         lock(&connection.inbox).shrink();
     }

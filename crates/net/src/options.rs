@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sunsocket_wire::Url;
+use sunsocket_wire::{DeflateOffer, Url};
 
 use crate::error::Error;
 
@@ -36,8 +36,12 @@ pub struct ConnectOptions {
     pub ping_interval: Option<Duration>,
     /// How long a pong may take; `None` waits for ever.
     pub ping_timeout: Option<Duration>,
+    /// permessage-deflate as it is offered (RFC 7692); `None` offers none.
+    pub compression: Option<DeflateOffer>,
     /// Largest message accepted, in bytes; one byte more fails the connection with 1009.
     pub max_message_size: usize,
+    /// Largest payload of one frame accepted, in bytes on the wire; one byte more fails the connection with 1009.
+    pub max_fragment_size: usize,
     /// Bound of the messages held while nobody listens.
     pub max_held: HeldLimit,
     /// Marks of the unsent bytes for back-pressure.
@@ -64,7 +68,9 @@ impl ConnectOptions {
             close_timeout: Duration::from_secs(10),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Some(Duration::from_secs(20)),
+            compression: Some(DeflateOffer::default()),
             max_message_size: 64 << 20,
+            max_fragment_size: usize::MAX,
             max_held: HeldLimit::default(),
             write_limit: WriteLimit::default(),
             resolve: None,

@@ -46,8 +46,9 @@ impl Outbox {
     }
 
     /// Whether senders wait: from above the high-water mark until at the low one.
-    pub(crate) fn is_full(&mut self) -> bool {
-        let unsent = self.unsent();
+    /// `elsewhere`: bytes that wait to be put here.
+    pub(crate) fn is_full_with(&mut self, elsewhere: usize) -> bool {
+        let unsent = self.unsent() + elsewhere;
         self.full = unsent > if self.full { self.limit.low } else { self.limit.high };
         self.full
     }

@@ -77,6 +77,7 @@ pub(crate) struct Face {
     receivers: Mutex<VecDeque<Py<PyAny>>>,
     pub(crate) opening: Mutex<Option<Py<PyAny>>>,
     pub(crate) room: Mutex<Vec<Py<PyAny>>>,
+    pub(crate) piece_waiter: Mutex<Option<Py<PyAny>>>,
     pub(crate) pongs: Mutex<Vec<(u64, Py<PyAny>)>>,
 }
 
@@ -107,6 +108,7 @@ impl Face {
             receivers: Mutex::default(),
             opening: Mutex::default(),
             room: Mutex::default(),
+            piece_waiter: Mutex::default(),
             pongs: Mutex::default(),
         });
         let attached: Arc<dyn std::any::Any + Send + Sync> = face.clone();
@@ -169,7 +171,7 @@ impl Face {
     }
 
     /// Who comes after the end is told of it soon. Both sides may have let go of each other by then.
-    fn catch_up(self: &Arc<Self>) {
+    pub(crate) fn catch_up(self: &Arc<Self>) {
         if self.connection.close_was_reported() {
             let attached: Arc<dyn std::any::Any + Send + Sync> = self.clone();
             self.connection.attach(attached);
@@ -469,6 +471,12 @@ impl Face {
         if connection.take_writable() {
             let waiting = std::mem::take(&mut *lock(&self.room));
             for future in waiting {
+                self.resolve(py, &future, Ok(py.None()));
+            }
+        }
+        if connection.has_piece() || connection.state() == State::Closed {
+            let waiting = lock(&self.piece_waiter).take();
+            if let Some(future) = waiting {
                 self.resolve(py, &future, Ok(py.None()));
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sunsocket_net::{ConnectOptions, HeldLimit, Resolve, WriteLimit};
+use sunsocket_net::{ConnectOptions, DeflateOffer, HeldLimit, Resolve, WriteLimit};
 
 use crate::errors;
 
@@ -30,7 +30,7 @@ impl Options {
     #[new]
     #[pyo3(signature = (url, *, headers, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
-                        max_message_size, max_held, write_limit, resolve))]
+                        compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
     fn new(
         py: Python<'_>,
@@ -49,7 +49,9 @@ impl Options {
         close_timeout: f64,
         ping_interval: Option<f64>,
         ping_timeout: Option<f64>,
+        compression: Option<(u8, u8, u8, u8, bool, bool)>,
         max_message_size: Option<usize>,
+        max_fragment_size: Option<usize>,
         max_held: (usize, usize),
         write_limit: (usize, usize),
         resolve: Option<Py<PyAny>>,
@@ -73,11 +75,34 @@ impl Options {
         options.close_timeout = seconds("close_timeout", close_timeout)?;
         options.ping_interval = ping_interval.map(|value| seconds("ping_interval", value)).transpose()?;
         options.ping_timeout = ping_timeout.map(|value| seconds("ping_timeout", value)).transpose()?;
+        options.compression = compression.map(offer);
         options.max_message_size = max_message_size.unwrap_or(usize::MAX);
+        options.max_fragment_size = max_fragment_size.unwrap_or(usize::MAX);
         options.max_held = HeldLimit { messages: max_held.0, bytes: max_held.1 };
         options.write_limit = WriteLimit { high: write_limit.0, low: write_limit.1 };
         options.resolve = resolve.map(resolver);
         Ok(Self(options))
+    }
+}
+
+/// Level, memory level, window bits and context takeover of the client and of the server.
+fn offer(
+    (level, memory_level, client_window_bits, server_window_bits, client_takeover, server_takeover): (
+        u8,
+        u8,
+        u8,
+        u8,
+        bool,
+        bool,
+    ),
+) -> DeflateOffer {
+    DeflateOffer {
+        level,
+        memory_level,
+        client_window_bits,
+        server_window_bits,
+        client_no_context_takeover: !client_takeover,
+        server_no_context_takeover: !server_takeover,
     }
 }
 

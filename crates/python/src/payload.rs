@@ -72,9 +72,16 @@ impl<'a, 'py> Outgoing<'a, 'py> {
     }
 }
 
+/// Whether it can be gone through, for a message in pieces. A mapping can, but nobody means its keys.
+pub(crate) fn is_iterable(given: &Bound<'_, PyAny>) -> bool {
+    let has = |name: &str| given.hasattr(name).unwrap_or(false);
+    (has("__iter__") || has("__aiter__")) && !has("keys") && !given.is_instance_of::<PyString>()
+}
+
 fn not_a_message(given: &Bound<'_, PyAny>) -> PyErr {
     let name = given.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!(
-        "a message is a str (sent as text) or bytes-like (sent as binary), not {name}; for JSON send json.dumps(...)"
+        "a message is a str (sent as text) or bytes-like (sent as binary), or an iterable of those (sent in pieces), not {name}; for JSON send \
+         json.dumps(...)"
     ))
 }

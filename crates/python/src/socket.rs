@@ -3,19 +3,21 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTimeoutError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use sunsocket_net::{Error, ErrorKind, Room, State};
 
 use crate::face::{Face, lock};
 use crate::options::Options;
-use crate::payload::Outgoing;
+use crate::payload::{self, Outgoing};
 use crate::signal::{deadline, receive, wait_until};
 use crate::{dispatcher, errors};
 
 /// Larger messages are masked and written with the GIL released: the copy takes longer than getting it back.
 const RELEASE_FROM: usize = 64 << 10;
+/// The same where they may be compressed, which takes ten times as long.
+const RELEASE_COMPRESSED_FROM: usize = 4 << 10;
 
 /// An open connection on its way into a `Socket`; no program can make one.
 #[pyclass(frozen, module = "sunsocket._core")]
@@ -84,6 +86,29 @@ impl Socket {
         Ok(cell.get_or_init(|| signal).clone_ref(py))
     }
 
+    fn compresses(&self) -> bool {
+        self.face.connection.handshake_ref().is_some_and(|handshake| handshake.compression.is_some())
+    }
+
+    /// What `Send` returns, after it has waited where it may.
+    fn sent(&self, py: Python<'_>, sent: Result<Room, Error>) -> PyResult<Py<PyAny>> {
+        let connection = &self.face.connection;
+        match sent {
+            Ok(Room::Plenty) if self.face.is_async => Ok(self.ready.clone_ref(py)),
+            Ok(Room::Plenty) => Ok(py.None()),
+            Ok(Room::Full) if self.face.is_async => {
+                self.face.hooks.bind(py).call_method1("room_waiter", (self.face_room(py),)).map(Bound::unbind)
+            }
+            Ok(Room::Full) => {
+                if !connection.reactor().is_dispatching_here() {
+                    wait_until(py, &self.face, None, || !connection.is_full())?;
+                }
+                Ok(py.None())
+            }
+            Err(error) => Err(self.raise(py, &error)),
+        }
+    }
+
     fn closed_property<T>(&self, read: impl FnOnce(sunsocket_net::Closed) -> T) -> Option<T> {
         self.face.connection.closed().map(read)
     }
@@ -102,30 +127,100 @@ impl Socket {
         }
     }
 
-    #[pyo3(name = "Send", signature = (message, text=None))]
-    fn send(&self, py: Python<'_>, message: &Bound<'_, PyAny>, text: Option<bool>) -> PyResult<Py<PyAny>> {
-        let outgoing = Outgoing::new(message, text)?;
-        let (kind, bytes) = (outgoing.kind(), outgoing.bytes());
-        let connection = &self.face.connection;
-        let sent = if bytes.len() < RELEASE_FROM {
-            connection.send(kind, bytes)
-        } else {
-            py.detach(|| connection.send(kind, bytes))
+    #[pyo3(name = "Send", signature = (message, text=None, compress=None))]
+    fn send<'py>(
+        slf: &Bound<'py, Self>,
+        message: &Bound<'py, PyAny>,
+        text: Option<bool>,
+        compress: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let outgoing = match Outgoing::new(message, text) {
+            Ok(outgoing) => outgoing,
+            Err(error) if error.is_instance_of::<PyTypeError>(py) && payload::is_iterable(message) => {
+                let hooks = this.face.hooks.bind(py);
+                return hooks.call_method1("send_pieces", (slf, message, text, compress)).map(Bound::unbind);
+            }
+            Err(error) => return Err(error),
         };
-        match sent {
-            Ok(Room::Plenty) if self.face.is_async => Ok(self.ready.clone_ref(py)),
-            Ok(Room::Plenty) => Ok(py.None()),
-            Ok(Room::Full) if self.face.is_async => {
-                self.face.hooks.bind(py).call_method1("room_waiter", (self.face_room(py),)).map(Bound::unbind)
-            }
-            Ok(Room::Full) => {
-                if !connection.reactor().is_dispatching_here() {
-                    wait_until(py, &self.face, None, || !connection.is_full())?;
-                }
-                Ok(py.None())
-            }
-            Err(error) => Err(self.raise(py, &error)),
+        let (kind, bytes) = (outgoing.kind(), outgoing.bytes());
+        let connection = &this.face.connection;
+        let sent =
+            if bytes.len() < RELEASE_FROM && !(bytes.len() >= RELEASE_COMPRESSED_FROM && this.compresses()) {
+                connection.send(kind, bytes, compress)
+            } else {
+                py.detach(|| connection.send(kind, bytes, compress))
+            };
+        this.sent(py, sent)
+    }
+
+    /// Begins a message in pieces, of the kind that `first` has; false while another one is under way.
+    fn _begin_pieces(
+        &self,
+        py: Python<'_>,
+        first: &Bound<'_, PyAny>,
+        text: Option<bool>,
+        compress: Option<bool>,
+    ) -> PyResult<bool> {
+        let kind = Outgoing::new(first, text)?.kind();
+        self.face.connection.begin_pieces(kind, compress).map_err(|error| self.raise(py, &error))
+    }
+
+    fn _send_piece(&self, py: Python<'_>, piece: &Bound<'_, PyAny>, last: bool) -> PyResult<Py<PyAny>> {
+        let piece = Outgoing::new(piece, None)?;
+        let connection = &self.face.connection;
+        let bytes = piece.bytes();
+        let sent = py.detach(|| connection.send_piece(bytes, last));
+        self.sent(py, sent)
+    }
+
+    #[getter]
+    fn _is_sending_pieces(&self) -> bool {
+        self.face.connection.is_sending_pieces() && self.face.connection.state() == State::Open
+    }
+
+    /// Waits until no message is being sent in pieces.
+    fn _wait_pieces(&self, py: Python<'_>) -> PyResult<()> {
+        wait_until(py, &self.face, None, || !self._is_sending_pieces()).map(drop)
+    }
+
+    /// Begins to read one message in pieces.
+    fn _begin_stream(&self) -> PyResult<()> {
+        if self.face.has_message_handler() {
+            return Err(PyRuntimeError::new_err(
+                "recv_streaming takes messages itself: disconnect the handlers of OnMessage first",
+            ));
         }
+        if !self.face.connection.begin_stream() {
+            return Err(PyRuntimeError::new_err(
+                "a message is being received in pieces already: finish that first",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The next piece, and whether it is the last; None when there is none yet.
+    fn _take_piece(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>, bool)>> {
+        let connection = &self.face.connection;
+        if let Some((piece, last)) = connection.take_piece(|piece| payload::to_python(py, &piece)) {
+            return Ok(Some((piece?, last)));
+        }
+        if connection.state() == State::Closed || connection.is_forked() {
+            return Err(errors::closed(py, connection, None));
+        }
+        Ok(None)
+    }
+
+    /// Waits for a piece; false when the timeout came first.
+    fn _wait_piece(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let connection = &self.face.connection;
+        wait_until(py, &self.face, deadline(timeout)?, || {
+            connection.has_piece() || connection.state() == State::Closed
+        })
+    }
+
+    fn _end_stream(&self, complete: bool) {
+        self.face.connection.end_stream(complete);
     }
 
     #[pyo3(name = "Close", signature = (code=1000, reason=""))]
@@ -194,6 +289,20 @@ impl Socket {
     #[getter]
     fn subprotocol(&self) -> Option<String> {
         self.face.connection.handshake().and_then(|handshake| handshake.subprotocol)
+    }
+
+    /// What was agreed of permessage-deflate: level, memory level, window bits and context takeover of client and server.
+    #[getter]
+    fn _compression(&self) -> Option<(u8, u8, u8, u8, bool, bool)> {
+        let agreed = self.face.connection.handshake_ref()?.compression?;
+        Some((
+            agreed.level,
+            agreed.memory_level,
+            agreed.client_window_bits,
+            agreed.server_window_bits,
+            !agreed.client_no_context_takeover,
+            !agreed.server_no_context_takeover,
+        ))
     }
 
     #[getter]
@@ -296,6 +405,18 @@ impl Socket {
         lock(&self.face.pongs).push((number, future));
         self.face.connection.request_delivery();
         Ok(())
+    }
+
+    /// A future that is told of the next piece, or of the end.
+    fn _add_piece_waiter(&self, future: Py<PyAny>) {
+        *lock(&self.face.piece_waiter) = Some(future);
+        self.face.catch_up();
+        self.face.connection.request_delivery();
+    }
+
+    /// A future that is told of room, and of the end of a message in pieces.
+    fn _add_room(&self, future: Py<PyAny>) {
+        lock(&self.face.room).push(future);
     }
 
     fn _is_full(&self) -> bool {

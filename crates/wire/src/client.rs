@@ -14,7 +14,7 @@ use crate::close;
 use crate::control::ControlPayload;
 use crate::deflate::{Compressor, Decompressor, DeflateAgreed, WORTH_IT};
 use crate::error::Violation;
-use crate::event::{CloseFrame, Event, Message, MessageKind};
+use crate::event::{CloseFrame, Event, Message, MessageKind, Piece};
 use crate::frame::{self, Header, MAX_SERVER_HEADER, Opcode};
 use crate::limits::Limits;
 use crate::message::{Assembly, Finished};
@@ -63,7 +63,7 @@ pub struct Client {
     ping: Option<Box<ControlPayload>>,
     /// The code of the server's Close that `transmit` is to echo.
     echo: Option<u16>,
-    /// Messages are reported as far as they have come.
+    /// The next message, or the one under way, is reported as far as it has come.
     pieces: bool,
     /// A message of ours is being sent in pieces; whether it is compressed.
     sending: Option<bool>,
@@ -171,6 +171,7 @@ impl Client {
                     // The common case: a whole message in one frame, and all of it is here.
                     let (payload, rest) = input.split_at(len as usize);
                     *input = rest;
+                    self.pieces = false;
                     let message = match &mut self.deflate {
                         Some(deflate) if compressed => {
                             let limit = self.limits.max_message_size;
@@ -234,6 +235,7 @@ impl Client {
         if let Some(frame) = self.frame.filter(|_| complete) {
             self.frame = None;
             if frame.fin {
+                self.pieces = false;
                 let decompressor = self.deflate.as_mut().map(|deflate| &mut deflate.decompressor);
                 let finished = self.message.finish(decompressor, self.limits.max_message_size)?;
                 return Ok(finished.map(|finished| match finished {
@@ -309,10 +311,15 @@ impl Client {
         self.message.len()
     }
 
-    /// Whether messages are to be reported in pieces, as they arrive, from the next bytes on. One that comes whole in its
-    /// only frame is still an [`Event::Message`]; the limits count all the same.
+    /// Has one message, the one under way or the next, reported in pieces as they arrive. One that comes whole in its only
+    /// frame is still an [`Event::Message`]; the limits count all the same. False takes it back.
     pub fn report_pieces(&mut self, pieces: bool) {
         self.pieces = pieces;
+    }
+
+    /// What has come of the message under way and was not reported yet.
+    pub fn take_piece(&mut self) -> Option<Piece> {
+        self.message.take_piece()
     }
 
     /// Gives back what a connection at rest does not need.

@@ -57,7 +57,9 @@ pub(crate) fn prepare(options: &ConnectOptions) -> Result<Prepared, Error> {
 
 fn request(options: &ConnectOptions, nonce: [u8; 16]) -> Result<Request, Error> {
     let build = || {
-        let mut request = Request::new(&options.url, nonce).subprotocols(&options.subprotocols)?;
+        let mut request = Request::new(&options.url, nonce)
+            .deflate(options.compression)
+            .subprotocols(&options.subprotocols)?;
         if let Some(origin) = &options.origin {
             request = request.header("Origin", origin)?;
         }
@@ -126,7 +128,8 @@ fn handshake(
     local_address: SocketAddr,
     remote_address: SocketAddr,
 ) -> Handshake {
-    Handshake { subprotocol: accepted.subprotocol, headers, local_address, remote_address }
+    let sunsocket_wire::Accepted { subprotocol, deflate } = accepted;
+    Handshake { subprotocol, compression: deflate, headers, local_address, remote_address }
 }
 
 /// TCP or TLS failed under us.

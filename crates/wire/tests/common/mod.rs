@@ -118,13 +118,13 @@ pub(crate) const WHOLE: Feed<'static> = Feed { portions: &[], direct: false, pie
 
 /// Everything that the client reports of `bytes`.
 pub(crate) fn receive(client: &mut Client, bytes: &[u8], feed: Feed<'_>) -> Vec<Seen> {
-    client.report_pieces(feed.pieces);
     let mut record = Record::default();
     let mut rest = bytes;
     let mut turn = 0;
     while !rest.is_empty() {
         let size = feed.portions.get(turn % feed.portions.len().max(1)).copied().unwrap_or(rest.len());
         turn += 1;
+        client.report_pieces(feed.pieces);
         let (mut portion, behind) = rest.split_at(size.clamp(1, rest.len()));
         rest = behind;
         if feed.direct

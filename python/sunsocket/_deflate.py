@@ -1,0 +1,64 @@
+"""Compression of messages: permessage-deflate (RFC 7692)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deflate:
+    """How permessage-deflate is offered, or what was agreed of it (:attr:`WebSocket.compression`).
+
+    Attributes:
+        level: 0 (stored) to 9 (smallest); the cost grows with it.
+        memory_level: 1 (least memory) to 9 (most), of our compressor.
+        client_window_bits: The base-2 logarithm of our window, 9 to 15; the server may ask for less, down to 8.
+        server_window_bits: The largest window that the server may use, 9 to 15; each connection keeps one of that size.
+        client_context_takeover: False begins each of our messages anew: larger messages, no memory between them.
+        server_context_takeover: False asks the server to begin each of its messages anew.
+    """
+
+    level: int = 6
+    memory_level: int = 8
+    client_window_bits: int = 15
+    server_window_bits: int = 15
+    client_context_takeover: bool = True
+    server_context_takeover: bool = True
+
+
+#: What each number may be in an offer.
+RANGES = {
+    "level": (0, 9),
+    "memory_level": (1, 9),
+    "client_window_bits": (9, 15),
+    "server_window_bits": (9, 15),
+}
+
+
+def offer(compression: object) -> tuple[int, int, int, int, bool, bool] | None:
+    """The option ``compression`` as the engine wants it.
+
+    Raises:
+        TypeError: Neither "deflate" nor a :class:`Deflate` nor None.
+        ValueError: A number out of its range.
+    """
+    if compression is None:
+        return None
+    if compression == "deflate":
+        compression = Deflate()
+    if not isinstance(compression, Deflate):
+        raise TypeError(f'compression is "deflate", a sunsocket.Deflate(...) or None, not {compression!r}')
+    for name, (least, most) in RANGES.items():
+        value = getattr(compression, name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"compression: {name} is a whole number, not {type(value).__name__}")
+        if not least <= value <= most:
+            raise ValueError(f"compression: {name} is a number from {least} to {most}, not {value}")
+    return (
+        compression.level,
+        compression.memory_level,
+        compression.client_window_bits,
+        compression.server_window_bits,
+        bool(compression.client_context_takeover),
+        bool(compression.server_context_takeover),
+    )
