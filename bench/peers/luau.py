@@ -25,7 +25,7 @@ def main() -> None:
     job = Job.from_arguments()
     workload = job.workload
     arguments = [job.url, job.style, workload.shape, workload.size, workload.in_flight, job.seconds]
-    command = [Path(sys.executable).with_name("sunsocket"), "run", SCRIPT, *map(str, arguments)]
+    command = [str(Path(sys.executable).with_name("sunsocket")), "run", str(SCRIPT), *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "begin":

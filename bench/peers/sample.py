@@ -58,7 +58,8 @@ def measure(run: Run, seconds: float) -> Sample:
         try:
             count = plan.send(sample)
         except StopIteration as end:
-            return end.value
+            last: Sample = end.value
+            return last
 
 
 async def measure_async(run: AsyncRun, seconds: float) -> Sample:
@@ -71,7 +72,8 @@ async def measure_async(run: AsyncRun, seconds: float) -> Sample:
         try:
             count = plan.send(sample)
         except StopIteration as end:
-            return end.value
+            last: Sample = end.value
+            return last
 
 
 class Job(NamedTuple):
