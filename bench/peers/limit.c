@@ -21,7 +21,9 @@ enum { ROOM = 256 << 10, WRITE_AT = 64 << 10, FIRST = 64 };
 static int fd, polls;
 static const char *shape;
 static size_t size, in_flight, frame_in;
-static unsigned char input[ROOM], *output, *text, pool[4096];
+/* At the start of a page: some processors copy four times slower to 16 bytes after it. */
+static unsigned char input[ROOM] __attribute__((aligned(4096)));
+static unsigned char *output, *text, pool[4096];
 static size_t unsent, pool_at = sizeof pool;
 
 static void fail(const char *what) { perror(what), exit(1); }

@@ -230,7 +230,10 @@ static void welcome(int listener) {
     if (fd < 0 || !c) return;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->fd = fd;
-    reserve(&c->in, IN_ROOM);
+    /* At the start of a page: some processors copy four times slower to 16 bytes after it, where malloc would begin. */
+    c->in.room = 2 * IN_ROOM;
+    c->in.bytes = aligned_alloc(4096, c->in.room);
+    if (!c->in.bytes) abort();
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
 }
