@@ -61,8 +61,8 @@ format: $(BIN)/.ready ## format the Rust and Python sources
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
 .PHONY: bench
-bench: build ## compare with other clients (peers are installed beside); see bench/README.md
-	$(BIN)/python -m bench
+bench: build ## compare with other clients, installed beside (BENCH="--help" lists options); see bench/README.md
+	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -1,0 +1,105 @@
+"""The loops that clients share, so that every client of one kind runs the same Python code per message.
+
+Four kinds: a thread that pulls, a task that pulls (with a ``send`` that is awaited or not), and a handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bench.peers.sample import AsyncRun, Run
+from bench.workloads import END, Workload
+
+#: A task that sends without awaiting lets its loop write after so many messages.
+BREATH = 256
+
+
+def pulling(workload: Workload, send: Callable[[str], object], recv: Callable[[], object]) -> Run:
+    """Runs for a thread that calls ``recv``."""
+    text, in_flight = workload.text, workload.in_flight
+
+    def echo(count: int) -> None:
+        for _ in range(in_flight):
+            send(text)
+        for _ in range(count - in_flight):
+            recv()
+            send(text)
+        for _ in range(in_flight):
+            recv()
+
+    def flood(count: int) -> None:
+        send(str(count))
+        for _ in range(count):
+            recv()
+
+    def send_only(count: int) -> None:
+        for _ in range(count):
+            send(text)
+        send(END)
+        recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+
+
+def pulling_task(workload: Workload, send: Callable[[str], object], recv: Callable[[], Awaitable[object]]) -> AsyncRun:
+    """Runs for a task that awaits ``recv``; ``send`` returns at once."""
+    text, in_flight = workload.text, workload.in_flight
+
+    async def echo(count: int) -> None:
+        for _ in range(in_flight):
+            send(text)
+        for _ in range(count - in_flight):
+            await recv()
+            send(text)
+        for _ in range(in_flight):
+            await recv()
+
+    async def flood(count: int) -> None:
+        send(str(count))
+        for _ in range(count):
+            await recv()
+
+    async def send_only(count: int) -> None:
+        await send_with_breath(send, text, count)
+        send(END)
+        await recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+
+
+def awaiting_task(
+    workload: Workload, send: Callable[[str], Awaitable[object]], recv: Callable[[], Awaitable[object]]
+) -> AsyncRun:
+    """Runs for a task that awaits both."""
+    text, in_flight = workload.text, workload.in_flight
+
+    async def echo(count: int) -> None:
+        for _ in range(in_flight):
+            await send(text)
+        for _ in range(count - in_flight):
+            await recv()
+            await send(text)
+        for _ in range(in_flight):
+            await recv()
+
+    async def flood(count: int) -> None:
+        await send(str(count))
+        for _ in range(count):
+            await recv()
+
+    async def send_only(count: int) -> None:
+        for _ in range(count):
+            await send(text)
+        await send(END)
+        await recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+
+
+async def send_with_breath(send: Callable[[str], object], text: str, count: int) -> None:
+    """Sends from a task whose client has no back-pressure to await."""
+    for at in range(0, count, BREATH):
+        for _ in range(min(BREATH, count - at)):
+            send(text)
+        await asyncio.sleep(0)
