@@ -51,9 +51,10 @@ def test_options_and_their_defaults():
     assert shown == {**DEFAULTS, "daemon": daemon}
 
 
-def test_the_fields_of_tls_and_their_defaults():
-    shown = {name: value(cells[1]) for name, cells in table(CLASS, "TLS").items()}
-    assert shown == {field.name: field.default for field in dataclasses.fields(TLS)}
+@pytest.mark.parametrize(("heading", "options"), [("TLS", TLS)])
+def test_the_fields_of_option_objects_and_their_defaults(heading, options):
+    shown = {name: value(cells[1]) for name, cells in table(CLASS, heading).items()}
+    assert shown == {field.name: field.default for field in dataclasses.fields(options)}
 
 
 def test_errors_their_bases_and_attributes():
@@ -104,8 +105,8 @@ def aliases():
 def test_methods_and_their_parameters():
     glance = [cells[1] for cells in markdown.rows(markdown.prose(CLASS).split("\n## ")[0])]
     more = [cells[0] for cells in markdown.rows(markdown.section(CLASS, "More methods"))]
-    pulling = [cells[1] for cells in markdown.rows(markdown.section(CLASS, "Pulling messages"))[:1]]
-    calls = [call for cell in glance + more + pulling for call in markdown.code(cell) if "(" in call]
+    pulling = [cells[1] for cells in markdown.rows(markdown.section(CLASS, "Pulling messages"))]
+    calls = [call for cell in glance + more + pulling for call in markdown.code(cell) if re.match(r"[\w.]+\(", call)]
     shown = dict(map(written, calls))
     del shown["connect"]  # Its keywords have a table of their own.
     for cls in (WebSocket, sunsocket.aio.WebSocket, sunsocket.Signal):
