@@ -34,7 +34,9 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version)
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", description="sunsocket COMMAND --help tells more"
+    )
     run.add_parser(commands)
     options = parser.parse_args(argv)
     if options.command is None:

@@ -12,12 +12,15 @@ from typing import Any
 
 EPILOG = """\
 exit status:
-  0 the script has ended; 1 its main thread failed; 2 it could not be started; 130 Ctrl-C
+  0    the script has ended
+  1    its main thread failed, or it has a syntax error
+  2    it could not be started
+  130  Ctrl-C was pressed; open sockets were closed with 1001
 
 examples:
   sunsocket run bot.luau
-  sunsocket run bot.luau one two             (the script's ... is "one", "two")
-  sunsocket run --local-echo hello.luau      (every connection goes to an echo server in this process)
+  sunsocket run bot.luau one two
+  sunsocket run --local-echo hello.luau
   sunsocket run --resolve example.com:443:127.0.0.1:8443 --cacert ca.pem bot.luau
 """
 
@@ -56,13 +59,16 @@ def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
         "run",
+        usage="sunsocket run [OPTIONS] FILE [ARGS ...]",
         help="run a Luau script",
         description="Runs a Luau script until no thread of it will run any more and no socket is open.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("script", metavar="FILE", help="the script")
-    parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments")
+    args = parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, its ...")
+    # Everything behind FILE is the script's, so that argparse counts it as required: it is not to say so.
+    args.required = False
     parser.add_argument(
         "--resolve",
         metavar="HOST:PORT:ADDRESS[:PORT]",
