@@ -89,8 +89,8 @@ def test_ctrl_c_ends_every_wait(start_python, raw_server):
 import sys
 from sunsocket import WebSocket
 ws = WebSocket.connect(sys.argv[1], close_timeout=0.2)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     {wait}
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -110,8 +110,8 @@ def test_ctrl_c_ends_connect(start_python, raw_server):
         """
 import sys
 from sunsocket import WebSocket
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     WebSocket.connect(sys.argv[1], open_timeout=None)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
