@@ -64,6 +64,11 @@ format: $(BIN)/.ready ## format the Rust and Python sources
 bench: build ## compare with other clients, installed beside (BENCH="--help" lists options); see bench/README.md
 	$(BIN)/python -m bench $(BENCH)
 
+.PHONY: fuzz
+fuzz: SECONDS ?= 60
+fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)
+	SECONDS_EACH=$(SECONDS) scripts/fuzz.sh
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -12,12 +14,10 @@ from pathlib import Path
 import pytest
 
 from sunsocket import TLS
-from tests.faces import face
+from tests.faces import Face
 from tests.servers.certificates import Certificates
 from tests.servers.echo import Echo
 from tests.servers.raw import Peer, RawServer
-
-__all__ = ["face"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,6 +70,36 @@ def raw_server() -> Iterator[Callable[..., RawServer]]:
         server.stop()
 
 
+@pytest.fixture(params=["threads", "asyncio", "uvloop"])
+def face(request: pytest.FixtureRequest) -> Face:
+    """Runs a test with threads, with asyncio and with uvloop."""
+    return Face(request.param)
+
+
+class Listener:
+    """Listens and accepts nobody, so that it knows whether anybody has tried."""
+
+    def __init__(self) -> None:
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.sock.setblocking(False)
+        self.port: int = self.sock.getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self.port}/"
+
+    def was_tried(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            self.sock.accept()[0].close()
+            return True
+        return False
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """For what is to be refused before anything is sent."""
+    listener = Listener()
+    yield listener
+    listener.sock.close()
+
+
 class Outcome:
     """How a program ended."""
 
@@ -95,20 +125,39 @@ def finish(process: subprocess.Popen[str], timeout: float) -> Outcome:
 
 
 @pytest.fixture
-def start_python(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a Python program with its output in pipes."""
+def start_program() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts programs with their output in pipes. What a failed test leaves running ends with the test."""
+    processes: list[subprocess.Popen[str]] = []
 
-    def start(code: str, *args: str, flags: tuple[str, ...] = ("-X", "dev")) -> subprocess.Popen[str]:
-        path = tmp_path / "program.py"
-        path.write_text(code)
-        return subprocess.Popen(
-            [sys.executable, *flags, str(path), *args],
+    def start(*command: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
             cwd=ROOT,
         )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        with process:
+            pass
+
+
+@pytest.fixture
+def start_python(
+    tmp_path: Path, start_program: Callable[..., subprocess.Popen[str]]
+) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a Python program."""
+
+    def start(code: str, *args: str, flags: tuple[str, ...] = ("-X", "dev")) -> subprocess.Popen[str]:
+        path = tmp_path / "program.py"
+        path.write_text(code)
+        return start_program(sys.executable, *flags, str(path), *args)
 
     return start
 
@@ -127,7 +176,9 @@ SUNSOCKET = Path(sysconfig.get_path("scripts")) / "sunsocket"
 
 
 @pytest.fixture
-def start_luau(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def start_luau(
+    tmp_path: Path, start_program: Callable[..., subprocess.Popen[str]]
+) -> Callable[..., subprocess.Popen[str]]:
     """Starts ``sunsocket run`` on a script given as text or as a path."""
 
     def start(script: str | Path, *flags: str, args: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -136,14 +187,7 @@ def start_luau(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             path.write_text(script)
         else:
             path = script
-        return subprocess.Popen(
-            [str(SUNSOCKET), "run", *flags, str(path), *args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-            cwd=ROOT,
-        )
+        return start_program(str(SUNSOCKET), "run", *flags, str(path), *args)
 
     return start
 

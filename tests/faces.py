@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
 import uvloop
 
 import sunsocket
@@ -40,8 +39,3 @@ class Face:
         factory = uvloop.new_event_loop if self.name == "uvloop" else asyncio.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(asyncio.wait_for(test(), 40))  # type: ignore[arg-type]
-
-
-@pytest.fixture(params=["threads", "asyncio", "uvloop"])
-def face(request: pytest.FixtureRequest) -> Face:
-    return Face(request.param)

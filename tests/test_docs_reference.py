@@ -13,7 +13,7 @@ import pytest
 
 import sunsocket
 import sunsocket.aio
-from sunsocket import TLS, WebSocket, _errors
+from sunsocket import TLS, Deflate, WebSocket, _errors
 from sunsocket._options import DEFAULTS
 from tests import markdown
 from tests.conftest import ROOT, SUNSOCKET
@@ -51,7 +51,7 @@ def test_options_and_their_defaults():
     assert shown == {**DEFAULTS, "daemon": daemon}
 
 
-@pytest.mark.parametrize(("heading", "options"), [("TLS", TLS)])
+@pytest.mark.parametrize(("heading", "options"), [("TLS", TLS), ("Compression", Deflate)])
 def test_the_fields_of_option_objects_and_their_defaults(heading, options):
     shown = {name: value(cells[1]) for name, cells in table(CLASS, heading).items()}
     assert shown == {field.name: field.default for field in dataclasses.fields(options)}

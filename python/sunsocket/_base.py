@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING
 
 from . import _core
 from ._deflate import Deflate
@@ -23,8 +24,10 @@ class Base(_core.Socket):
     __slots__ = ()
 
     close = _core.Socket.Close
-    on_message = _core.Socket.OnMessage
-    on_close = _core.Socket.OnClose
+    if not TYPE_CHECKING:
+        # Each face declares these with the type of its own signals.
+        on_message = _core.Socket.OnMessage
+        on_close = _core.Socket.OnClose
 
     @property
     def state(self) -> State:

@@ -47,7 +47,7 @@ class Handle:
 class Socket:
     """One connection, behind ``WebSocket`` on both faces."""
 
-    def __new__(cls, handle: Handle, signal_type: type[Signal], ready: Any) -> Self: ...
+    def __new__(cls, handle: Any = None, signal_type: type[Signal] | None = None, ready: Any = None) -> Self: ...
     def Send(
         self,
         message: str | Buffer | Iterable[str | Buffer] | AsyncIterable[str | Buffer],
@@ -70,7 +70,7 @@ class Socket:
 
         Raises:
             TypeError: The message is none of these.
-            ValueError: It has no valid UTF-8 form.
+            ValueError: It is to be text and has no valid UTF-8 form.
             ConnectionClosed: The connection is closing or closed.
         """
     def Close(self, code: int = 1000, reason: str = "") -> None:
@@ -80,10 +80,11 @@ class Socket:
         ``close_timeout`` TCP is cut.
 
         Args:
-            code: 1000 to 1014 without the reserved ones, or 3000 to 4999.
+            code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.
             reason: At most 123 bytes of UTF-8.
 
         Raises:
+            TypeError: The code is no number, or the reason no ``str``.
             ValueError: The code may not be sent, or the reason is too long.
         """
     def recv(self, timeout: float | None = None) -> str | bytes:
@@ -93,6 +94,7 @@ class Socket:
             timeout: Seconds to wait; None waits until the connection closes.
 
         Raises:
+            ValueError: The timeout is negative or no number.
             TimeoutError: No message came in time. Nothing is lost.
             ConnectionClosed: The connection has closed, and every message from before was taken.
         """
@@ -136,13 +138,12 @@ class Socket:
     def _response_headers(self) -> list[tuple[str, str]]: ...
     @property
     def _close_timeout(self) -> float: ...
-    def _send_ping(self, payload: str | Buffer) -> int: ...
+    def _send_ping(self, payload: str | Buffer, timeout: float | None) -> int: ...
     def _wait_pong(self, number: int, timeout: float | None) -> float: ...
     def _wait_closed(self, timeout: float | None) -> bool: ...
     def _take(self) -> Any: ...
     def _add_receiver(self, future: Future[Any]) -> None: ...
-    def _remove_receiver(self, future: Future[Any]) -> None: ...
-    def _give_back(self, message: str | bytes) -> None: ...
+    def _settle(self, future: Future[Any], took: bool) -> None: ...
     def _add_pong(self, number: int, future: Future[float]) -> None: ...
     def _is_full(self) -> bool: ...
     def _add_room(self, future: Future[None]) -> None: ...
@@ -158,7 +159,7 @@ class Socket:
     def _is_sending_pieces(self) -> bool: ...
     @property
     def _compression(self) -> tuple[int, int, int, int, bool, bool] | None: ...
-    def __copy__(self) -> Any: ...
+    def __reduce__(self) -> Any: ...
 
 @disjoint_base
 class Signal:
@@ -172,7 +173,11 @@ class Signal:
             TypeError: The handler cannot be called, or is a coroutine function where handlers run on a thread.
         """
     def Once(self, handler: Callable[..., Any]) -> SignalConnection:
-        """Calls the handler for the next value alone."""
+        """Calls the handler for the next value alone. Also a decorator.
+
+        Raises:
+            TypeError: As for ``Connect``.
+        """
     def Wait(self, timeout: float | None = None) -> Any:
         """Waits for the next value; everybody who waits gets the same.
 
@@ -183,11 +188,12 @@ class Signal:
             The message; None for ``OnClose``.
 
         Raises:
+            ValueError: The timeout is negative or no number.
             TimeoutError: Nothing came in time. Nothing is lost.
             ConnectionClosed: The connection closed before a message came.
         """
     def _add_future(self, future: Future[Any]) -> None: ...
-    def _remove_future(self, future: Future[Any]) -> None: ...
+    def _settle(self, future: Future[Any], took: bool) -> None: ...
 
 @final
 class SignalConnection:
@@ -209,17 +215,36 @@ class LoopReactor:
     """The reactor that a foreign loop turns."""
 
     def __new__(cls) -> Self: ...
-    def fileno(self) -> int: ...
-    def process(self) -> float | None: ...
-    def connect(self, options: Options, hooks: Any, future: Future[None]) -> Handle: ...
-    def open_count(self) -> int: ...
-    def close_all(self, timeout: float) -> None: ...
+    def fileno(self) -> int:
+        """The descriptor to watch for reading."""
+    def process(self) -> float | None:
+        """To be called when the descriptor is readable: reads, runs handlers, writes.
 
-def connect(options: Options, hooks: Any, daemon: bool) -> Handle: ...
-def keepers() -> int: ...
-def wait_for_keepers() -> None: ...
-def shut_down(timeout: float) -> None: ...
-def after_fork_in_child() -> None: ...
+        Returns:
+            The seconds for which the loop was away, if the guardian had to stand in; otherwise None.
+        """
+    def connect(self, options: Options, hooks: Any, future: Future[None]) -> Handle:
+        """Starts to connect; ``future`` gets None or the exception. The handle may be used before."""
+    def open_count(self) -> int:
+        """How many connections have a socket."""
+    def close_all(self, timeout: float) -> None:
+        """Closes everything with 1001, for at the most ``timeout`` seconds."""
+
+def connect(options: Options, hooks: Any, daemon: bool) -> Handle:
+    """Connects on the calling thread; messages will be delivered by the dispatcher."""
+
+def keepers() -> int:
+    """How many open sockets with a handler keep the program alive."""
+
+def wait_for_keepers() -> None:
+    """Waits for a moment, or until something happens that may leave no keeper. Signals are looked after."""
+
+def shut_down(timeout: float) -> None:
+    """Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread."""
+
+def after_fork_in_child() -> None:
+    """The child of a fork: the thread and its reactor stayed in the parent."""
+
 def run_script(
     path: str,
     args: list[str],
@@ -230,4 +255,5 @@ def run_script(
     verify: bool,
     headers: list[tuple[str, str]],
     color: bool,
-) -> int: ...
+) -> int:
+    """Runs a Luau script to its end and returns the exit status."""

@@ -6,16 +6,14 @@ import inspect
 import sys
 from typing import Any
 
-from . import _log, _pieces
+from . import _lifetime, _log, _pieces
 
 
 def failed(error: BaseException, handler: Any) -> None:
     """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the program."""
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        import _thread
-
         # A handler runs on the dispatcher's thread: to end the program is the main thread's.
-        _thread.interrupt_main()
+        _lifetime.end()
         if isinstance(error, KeyboardInterrupt):
             return
     what = _log.describe(handler) if handler is not None else "delivering a message"

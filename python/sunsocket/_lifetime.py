@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
+import sys
 import threading
+from typing import cast
 
 from . import _core
 
@@ -16,6 +19,8 @@ from . import _core
 CLOSE_TIMEOUT = 10.0
 
 _registered = False
+#: A handler has asked for the program's end: what is open does not keep it alive any more.
+_ending = False
 
 
 def register() -> None:
@@ -39,9 +44,20 @@ def register() -> None:
     atexit.register(_stop)
 
 
+def end() -> None:
+    """Ends the program as Ctrl-C does, from any thread."""
+    global _ending
+    _ending = True
+    # Not `interrupt_main`, which leaves a main thread that sleeps in the system asleep.
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.pthread_kill(cast(int, threading.main_thread().ident), signal.SIGINT)
+
+
 def _wait() -> None:
+    # A Ctrl-C that nobody caught has ended the main thread: it was meant for the whole program.
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     try:
-        while _core.keepers():
+        while not (interrupted or _ending) and _core.keepers():
             _core.wait_for_keepers()
     except KeyboardInterrupt:
         _core.shut_down(CLOSE_TIMEOUT)

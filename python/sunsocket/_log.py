@@ -25,6 +25,15 @@ def busy(handler: Any, seconds: float) -> None:
     )
 
 
+def panicked(outcome: str, text: str) -> None:
+    """The engine panicked, which it never should."""
+    logger.critical(
+        "sunsocket panicked (%s); %s. This is a defect of sunsocket, not of the program: please report it",
+        text,
+        outcome,
+    )
+
+
 def dropped(url: str) -> None:
     """A message was dropped because nobody has ever listened; said once for a connection."""
     logger.warning(

@@ -6,6 +6,8 @@ What can be known to be wrong is said here, before anything is sent.
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -87,12 +89,12 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         subprotocols=_subprotocols(values["subprotocols"]),
         origin=_text("origin", values["origin"]),
         user_agent=_text("user_agent", values["user_agent"]) or "",
-        ca_file=_path(tls.ca_file),
-        ca_data=tls.ca_data.encode() if isinstance(tls.ca_data, str) else tls.ca_data,
-        cert_file=_path(tls.cert_file),
-        key_file=_path(tls.key_file),
+        ca_file=_path("ca_file", tls.ca_file),
+        ca_data=_data("ca_data", tls.ca_data),
+        cert_file=_path("cert_file", tls.cert_file),
+        key_file=_path("key_file", tls.key_file),
         server_hostname=_text("server_hostname", tls.server_hostname),
-        verify=bool(tls.verify),
+        verify=_flag("verify", tls.verify),
         open_timeout=_seconds("open_timeout", values["open_timeout"], optional=True),
         close_timeout=_seconds("close_timeout", values["close_timeout"], optional=False) or 0.0,
         ping_interval=_positive("ping_interval", values["ping_interval"]),
@@ -107,7 +109,7 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
 
 
 def _headers(headers: Any) -> list[tuple[str, str]]:
-    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+    pairs = list(headers.items()) if isinstance(headers, Mapping) else _list("headers", headers, "(name, value) pairs")
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
             raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; it holds {pair!r}")
@@ -118,11 +120,20 @@ def _subprotocols(names: Any) -> list[str]:
     if isinstance(names, str):
         raise TypeError(f"subprotocols is a sequence of names: write [{names!r}]")
     checked: list[str] = []
-    for name in names or ():
+    for name in _list("subprotocols", names, "names"):
         if not isinstance(name, str):
             raise TypeError(f"a subprotocol is a str, not {type(name).__name__}")
         checked.append(name)
     return checked
+
+
+def _list(name: str, value: Any, what: str) -> list[Any]:
+    if value is None:
+        return []
+    try:
+        return list(value)
+    except TypeError:
+        raise TypeError(f"{name} is a sequence of {what}, not {type(value).__name__}") from None
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -131,8 +142,39 @@ def _text(name: str, value: Any) -> str | None:
     return value
 
 
-def _path(value: Any) -> str | None:
+def _path(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, (str, bytes, os.PathLike)):
+        raise TypeError(f"{name} is a path or None, not {type(value).__name__}")
     return None if value is None else os.fsdecode(value)
+
+
+def _data(name: str, value: Any) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode()
+    if value is not None and not isinstance(value, bytes):
+        raise TypeError(f"{name} is PEM text as str or bytes, or None, not {type(value).__name__}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+    return value
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """For what is awaited: a timeout that cannot be one is refused; one that has no end in sight is none."""
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"a timeout is a number of seconds or None, not {type(timeout).__name__}")
+    if not timeout >= 0:
+        raise ValueError(f"a timeout is a number of seconds from 0 up, or None; not {timeout}")
+    return timeout if timeout < _NEVER else None
+
+
+#: Seconds: thirty years are no timeout.
+_NEVER = 1e9
 
 
 def _seconds(name: str, value: Any, *, optional: bool) -> float | None:
@@ -141,7 +183,7 @@ def _seconds(name: str, value: Any, *, optional: bool) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         none = " or None" if optional else ""
         raise TypeError(f"{name} is a number of seconds{none}, not {type(value).__name__}")
-    if not 0 <= value < 1e9:
+    if not 0 <= value < _NEVER:
         raise ValueError(f"{name} is a number of seconds from 0 up, not {value}")
     return float(value)
 
@@ -160,6 +202,8 @@ def _size(name: str, value: Any) -> int | None:
         raise TypeError(f"{name} is a number of bytes or None, not {type(value).__name__}")
     if value < 0:
         raise ValueError(f"{name} is a number of bytes from 0 up, not {value}")
+    if value > sys.maxsize:
+        raise ValueError(f"{name} is at most {sys.maxsize} bytes, or None for any size; not {value}")
     return value
 
 
@@ -173,6 +217,8 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
             raise TypeError(f"{name} is a pair of whole numbers, not {value!r}")
         if part < 1:
             raise ValueError(f"{name} is a pair of numbers from 1 up, not {value!r}")
+        if part > sys.maxsize:
+            raise ValueError(f"{name} is a pair of numbers up to {sys.maxsize}, not {value!r}")
     return first, second
 
 
@@ -186,9 +232,24 @@ def _split_address(text: str, what: str) -> tuple[str, int]:
 
 def _address(address: Any) -> tuple[str, int]:
     if isinstance(address, str):
-        return _split_address(address, "an address")
-    host, port = address
-    return str(host), int(port)
+        host, port = _split_address(address, "an address")
+    else:
+        match address:
+            case (str(host), int(port)) if 0 < port < 65536:
+                pass
+            case _:
+                raise TypeError(f"resolve: an address is 'address:port' or (address, port), not {address!r}")
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except OSError:
+        raise ValueError(f"resolve: {host!r} is not an IP address") from None
+    return host, port
+
+
+def _key(key: Any) -> str | tuple[str, int]:
+    if not isinstance(key, str):
+        raise TypeError(f"resolve: a key is written 'host:port', or '*' for all; not {key!r}")
+    return key if key == "*" else _split_address(key.lower(), "a key")
 
 
 def resolver(resolve: Any) -> Callable[[str, int], list[tuple[str, int]] | None] | None:
@@ -196,10 +257,7 @@ def resolver(resolve: Any) -> Callable[[str, int], list[tuple[str, int]] | None]
     if resolve is None:
         return None
     if isinstance(resolve, Mapping):
-        table = {
-            key if key == "*" else _split_address(key.lower(), "a key"): _address(value)
-            for key, value in resolve.items()
-        }
+        table = {_key(key): _address(value) for key, value in resolve.items()}
 
         def look_up(host: str, port: int) -> list[tuple[str, int]] | None:
             address = table.get((host, port)) or table.get("*")
@@ -213,7 +271,11 @@ def resolver(resolve: Any) -> Callable[[str, int], list[tuple[str, int]] | None]
         answer = resolve(host, port)
         if answer is None:
             return None
-        single = isinstance(answer, str) or (len(answer) == 2 and isinstance(answer[1], int))
-        return [_address(each) for each in ([answer] if single else answer)]
+        match answer:
+            case str() | (_, int()):
+                return [_address(answer)]
+            case [*addresses]:
+                return [_address(address) for address in addresses]
+        raise TypeError(f"an address, a list of addresses or None was expected, not {answer!r}")
 
     return ask

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from . import _core, _hooks, _options, _pieces
 from ._base import Base, State
 from ._errors import ConnectionClosed, ConnectionLost
 from ._signal import Signal
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["State", "WebSocket"]
 
@@ -22,7 +25,27 @@ class WebSocket(Base):
 
     __slots__ = ()
 
-    send = _core.Socket.Send
+    if TYPE_CHECKING:
+        # What the engine's class has, with the types of this face.
+        def Send(  # type: ignore[override]  # an asynchronous iterable needs a loop
+            self,
+            message: str | Buffer | Iterable[str | Buffer],
+            text: bool | None = None,
+            compress: bool | None = None,
+        ) -> None: ...
+
+        send = Send
+
+        @property
+        def OnMessage(self) -> Signal: ...
+        @property
+        def on_message(self) -> Signal: ...
+        @property
+        def OnClose(self) -> Signal: ...
+        @property
+        def on_close(self) -> Signal: ...
+    else:
+        send = _core.Socket.Send
 
     @classmethod
     def connect(cls, url: str, *, daemon: bool = False, **options: Unpack[_options.ConnectOptions]) -> Self:
@@ -87,7 +110,7 @@ class WebSocket(Base):
             TimeoutError: No pong came in time. The connection stays open.
             ConnectionClosed: The connection is not open, or closed meanwhile.
         """
-        return self._wait_pong(self._send_ping(payload), timeout)
+        return self._wait_pong(self._send_ping(payload, timeout), timeout)
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Messages until the connection closes.

@@ -17,14 +17,17 @@ import asyncio
 import contextlib
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
 
 from . import _core, _log, _options, _pieces
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Signal", "SignalConnection", "State", "WebSocket"]
 
@@ -45,13 +48,25 @@ class _LoopHooks:
     """What the engine calls beside the program's handlers: one for each loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        # Weak: `_hooks` is to forget a loop that was dropped, and the reactor with it.
+        self._loop = weakref.ref(loop)
         self.reactor = _core.LoopReactor()
         # Tasks of coroutine handlers: the loop itself keeps only weak references.
         self.tasks: set[asyncio.Task[Any]] = set()
-        loop.add_reader(self.reactor.fileno(), self._process)
+        self.stopped = False
 
-    def _process(self) -> None:
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Where everything here runs."""
+        loop = self._loop()
+        assert loop is not None, "called by a loop that is not there"
+        return loop
+
+    def start(self, until_shutdown: object) -> None:
+        """Has the loop watch the reactor; it keeps ``until_shutdown`` alive as long."""
+        self.loop.add_reader(self.reactor.fileno(), self._process, until_shutdown)
+
+    def _process(self, _: object = None) -> None:
         away = self.reactor.process()
         if away is not None:
             _log.logger.warning(
@@ -63,6 +78,7 @@ class _LoopHooks:
     def failed(self, error: BaseException, handler: Any) -> None:
         """A handler raised: the loop's exception handler is told."""
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            # Not from here, in the middle of other handlers.
             self.loop.call_soon(_raise, error)
             return
         what = _log.describe(handler) if handler is not None else "delivering a message"
@@ -72,13 +88,21 @@ class _LoopHooks:
         """A coroutine function's call: a task of its own."""
         if not inspect.isawaitable(result):
             return
+        if self.stopped:
+            # The loop is closing: it would not run to its end.
+            if inspect.iscoroutine(result):
+                result.close()
+            return
         task: asyncio.Task[Any] = self.loop.create_task(_await(result))
         self.tasks.add(task)
         task.add_done_callback(lambda task: self._done(task, handler))
 
     def _done(self, task: asyncio.Task[Any], handler: Any) -> None:
         self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        # These have left the loop already, by way of the task.
+        if not isinstance(error, (SystemExit, KeyboardInterrupt)):
             self.failed(error, handler)
 
     def check_handler(self, handler: Any) -> None:
@@ -93,9 +117,13 @@ class _LoopHooks:
     dropped = staticmethod(_log.dropped)
 
     def stop(self) -> None:
-        """The loop is about to close: what is open is dropped quietly."""
-        self.loop.remove_reader(self.reactor.fileno())
+        """The loop is about to close: what is open is dropped, and OnClose fires for it."""
+        loop = self.loop
+        self.stopped = True
+        _hooks.pop(loop, None)
+        loop.remove_reader(self.reactor.fileno())
         self.reactor.close_all(0)
+        self.reactor.process()
 
 
 def _raise(error: BaseException) -> None:
@@ -104,6 +132,19 @@ def _raise(error: BaseException) -> None:
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
+
+
+_T = TypeVar("_T")
+
+
+async def _within(timeout: float | None, future: asyncio.Future[_T], what: str) -> _T:
+    """Waits for the future, and says what did not come in time."""
+    try:
+        async with asyncio.timeout(timeout):
+            return await future
+    except TimeoutError:
+        # Only ours: another one's time-out comes as a cancellation.
+        raise TimeoutError(f"{what} within {timeout} s; nothing is lost, it can be waited for again") from None
 
 
 class _Room:
@@ -128,11 +169,12 @@ def _hooks_of(loop: asyncio.AbstractEventLoop) -> _LoopHooks:
     hooks = _hooks.get(loop)
     if hooks is None:
         hooks = _hooks[loop] = _LoopHooks(loop)
-        _stop_before_close(hooks)
+        # Kept alive by the loop: a generator that is dropped is closed early.
+        hooks.start(_stop_before_close(hooks))
     return hooks
 
 
-def _stop_before_close(hooks: _LoopHooks) -> None:
+def _stop_before_close(hooks: _LoopHooks) -> AsyncIterator[None]:
     """Has the loop let go of our descriptor when it closes.
 
     ``shutdown_asyncgens`` runs in every orderly end of a loop: an asynchronous generator that waits for it is the way
@@ -149,8 +191,7 @@ def _stop_before_close(hooks: _LoopHooks) -> None:
     step = generator.__anext__()
     with contextlib.suppress(StopIteration):
         step.send(None)  # type: ignore[attr-defined]
-    # Kept alive by the hooks: a generator that is dropped is closed early.
-    hooks.generator = generator  # type: ignore[attr-defined]
+    return generator
 
 
 class Signal(_core.Signal):
@@ -174,30 +215,36 @@ class Signal(_core.Signal):
             TimeoutError: Nothing came in time. Nothing is lost.
             ConnectionClosed: The connection closed before a message came.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        timeout = _options.check_timeout(timeout)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._add_future(future)
+        took = False
         try:
-            async with asyncio.timeout(timeout):
-                return await future
+            value = await _within(timeout, future, "nothing came")
+            took = True
+            return value
         finally:
-            self._remove_future(future)
+            # A message that came when the task was cancelled goes to the next one.
+            self._settle(future, took)
 
     wait = Wait
 
 
-class _Connecting:
+_W = TypeVar("_W", bound="WebSocket")
+
+
+class _Connecting(Generic[_W]):
     """What ``connect`` returns: ``await`` it for the socket, or use it in ``async with``."""
 
     __slots__ = ("_cls", "_options", "_socket", "_url")
 
-    def __init__(self, cls: type[WebSocket], url: str, options: dict[str, Any]) -> None:
+    def __init__(self, cls: type[_W], url: str, options: dict[str, Any]) -> None:
         self._cls = cls
         self._url = url
         self._options = _options.prepare(url, options)
-        self._socket: WebSocket | None = None
+        self._socket: _W | None = None
 
-    async def _connect(self) -> WebSocket:
+    async def _connect(self) -> _W:
         loop = asyncio.get_running_loop()
         hooks = _hooks_of(loop)
         future: asyncio.Future[None] = loop.create_future()
@@ -209,10 +256,10 @@ class _Connecting:
             raise
         return socket
 
-    def __await__(self) -> Generator[Any, None, WebSocket]:
+    def __await__(self) -> Generator[Any, None, _W]:
         return self._connect().__await__()
 
-    async def __aenter__(self) -> WebSocket:
+    async def __aenter__(self) -> _W:
         self._socket = await self._connect()
         return self._socket
 
@@ -231,10 +278,30 @@ class WebSocket(Base):
 
     __slots__ = ()
 
-    send = _core.Socket.Send
+    if TYPE_CHECKING:
+        # What the engine's class has, with the types of this face.
+        def Send(
+            self,
+            message: str | Buffer | Iterable[str | Buffer] | AsyncIterable[str | Buffer],
+            text: bool | None = None,
+            compress: bool | None = None,
+        ) -> Awaitable[None]: ...
+
+        send = Send
+
+        @property
+        def OnMessage(self) -> Signal: ...
+        @property
+        def on_message(self) -> Signal: ...
+        @property
+        def OnClose(self) -> Signal: ...
+        @property
+        def on_close(self) -> Signal: ...
+    else:
+        send = _core.Socket.Send
 
     @classmethod
-    def connect(cls, url: str, **options: Unpack[_options.ConnectOptions]) -> _Connecting:
+    def connect(cls, url: str, **options: Unpack[_options.ConnectOptions]) -> _Connecting[Self]:
         """Opens a connection: ``ws = await WebSocket.connect(url)`` or ``async with WebSocket.connect(url) as ws``.
 
         The options, and the errors that awaiting raises, are those of :meth:`sunsocket.WebSocket.connect`.
@@ -255,23 +322,20 @@ class WebSocket(Base):
             TimeoutError: No message came in time. Nothing is lost.
             ConnectionClosed: The connection has closed and every message before that was taken.
         """
+        timeout = _options.check_timeout(timeout)
         message = self._take()
         if message is not self:
             return cast("str | bytes", message)
         future: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
         self._add_receiver(future)
+        took = False
         try:
-            if timeout is None:
-                return await future
-            async with asyncio.timeout(timeout):
-                return await future
-        except BaseException:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                # The message had come when the task was cancelled: the next one gets it.
-                self._give_back(future.result())
-            raise
+            message = await (future if timeout is None else _within(timeout, future, "no message came"))
+            took = True
         finally:
-            self._remove_receiver(future)
+            # A message that came when the task was cancelled goes to the next one.
+            self._settle(future, took)
+        return cast("str | bytes", message)
 
     def recv_streaming(self, timeout: float | None = None) -> AsyncIterator[str | bytes]:
         """The pieces of the next message as they arrive; see :meth:`sunsocket.WebSocket.recv_streaming`.
@@ -282,11 +346,11 @@ class WebSocket(Base):
 
     async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""
-        number = self._send_ping(payload)
+        timeout = _options.check_timeout(timeout)
+        number = self._send_ping(payload, timeout)
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._add_pong(number, future)
-        async with asyncio.timeout(timeout):
-            return await future
+        return await _within(timeout, future, "no pong came")
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Messages until the connection closes; see :meth:`sunsocket.WebSocket.__iter__`."""
@@ -307,4 +371,4 @@ class WebSocket(Base):
     ) -> None:
         """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
         self.Close()
-        await cast("Signal", self.OnClose).Wait()
+        await self.OnClose.Wait()

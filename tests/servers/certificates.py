@@ -6,6 +6,9 @@ import datetime
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Certificates:
@@ -17,6 +20,8 @@ class Certificates:
         wrong_name: For another host.
         expired: For localhost, until yesterday.
         stranger: For localhost, signed by a CA that nobody trusts.
+        self_signed: For localhost, signed by its own key.
+        client_chain, client_key: A client's, in two files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,8 +34,37 @@ class Certificates:
         yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
         self.expired = self._leaf("expired", self.ca.issue_cert("localhost", not_after=yesterday))
         self.stranger = self._leaf("stranger", trustme.CA().issue_cert("localhost"))
+        self.self_signed = self._self_signed("localhost")
+        client = self.ca.issue_cert("client@example")
+        self.client_chain, self.client_key = folder / "client.pem", folder / "client.key"
+        client.cert_chain_pems[0].write_to_path(str(self.client_chain))
+        client.private_key_pem.write_to_path(str(self.client_key))
 
     def _leaf(self, name: str, certificate: trustme.LeafCert) -> Path:
         path = self.folder / f"{name}.pem"
         certificate.private_key_and_cert_chain_pem.write_to_path(str(path))
+        return path
+
+    def _self_signed(self, host: str) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+        now = datetime.datetime.now(datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        path = self.folder / "self_signed.pem"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            + certificate.public_bytes(serialization.Encoding.PEM)
+        )
         return path

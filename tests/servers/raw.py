@@ -73,6 +73,15 @@ class Peer:
         self.request, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         self.sock.sendall(self.answer(extra) + send)
 
+    def accept_nothing(self, answer: bytes) -> None:
+        """Reads the request and answers it with these bytes alone."""
+        while b"\r\n\r\n" not in self.buffer:
+            piece = self.sock.recv(65536)
+            if not piece:
+                raise EOFError
+            self.buffer += piece
+        self.sock.sendall(answer)
+
     def answer(self, extra: bytes = b"") -> bytes:
         accept = base64.b64encode(hashlib.sha1(self.header("Sec-WebSocket-Key").encode() + GUID).digest())
         return (
@@ -126,12 +135,15 @@ class Peer:
 class RawServer:
     """Runs ``script`` with each client, on a thread for each."""
 
-    def __init__(self, script: Callable[[Peer], None], *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Callable[[Peer], None], *, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.script = script
         self.context = context
         self.failures: list[BaseException] = []
         self.peers: list[socket.socket] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family)
         self.port = self.listener.getsockname()[1]
         self.threads: list[threading.Thread] = []
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -149,8 +161,9 @@ class RawServer:
                 return
             self.peers.append(sock)
             thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
-            self.threads.append(thread)
             thread.start()
+            # Only now: whoever joins what is listed must find it started.
+            self.threads.append(thread)
 
     def _run(self, sock: socket.socket) -> None:
         try:
@@ -179,7 +192,8 @@ class RawServer:
         self.listener.close()
         for sock in self.peers:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # Not the one of an SSLSocket, after which its thread would read TLS as if it were plain.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join(10)
         if self.failures:

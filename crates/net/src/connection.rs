@@ -509,7 +509,7 @@ impl Connection {
     pub fn close(self: &Arc<Self>, code: u16, reason: &str) -> Result<(), Error> {
         if !valid_close_code_to_send(code) {
             let text = format!(
-                "cannot close with code {code}: a client may send 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999; \
+                "cannot close with code {code}: a client may send 1000 to 1003, 1007 to 1014 and 3000 to 4999; \
                  use 1000 for a normal end or 4000 to 4999 for meanings of your own"
             );
             return Err(Error::new(ErrorKind::InvalidArgument, text));

@@ -1,6 +1,7 @@
 //! Failures by the step that failed. Each text says what was tried, what happened and, where there is one, what to
 //! try next; each language turns the kind into its own class at one border.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ struct Inner {
     kind: ErrorKind,
     text: String,
     answer: Option<HttpAnswer>,
+    cause: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What an HTTP server said in place of `101 Switching Protocols`.
@@ -60,12 +62,17 @@ pub struct HttpAnswer {
 impl Error {
     /// An error of `kind` that reads `text`.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, text: text.into(), answer: None }))
+        Self(Arc::new(Inner { kind, text: text.into(), answer: None, cause: None }))
+    }
+
+    /// The same, with the language's own object for what failed in a function of the program (`resolve`).
+    pub fn caused(kind: ErrorKind, text: impl Into<String>, cause: Arc<dyn Any + Send + Sync>) -> Self {
+        Self(Arc::new(Inner { kind, text: text.into(), answer: None, cause: Some(cause) }))
     }
 
     /// The opening handshake failed on what the server answered.
     pub fn handshake(text: impl Into<String>, answer: Option<HttpAnswer>) -> Self {
-        Self(Arc::new(Inner { kind: ErrorKind::Handshake, text: text.into(), answer }))
+        Self(Arc::new(Inner { kind: ErrorKind::Handshake, text: text.into(), answer, cause: None }))
     }
 
     pub(crate) fn invalid_url(error: InvalidUrl) -> Self {
@@ -75,6 +82,11 @@ impl Error {
     /// Which step failed.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The language's own object for what failed, where that was a function of the program.
+    pub fn cause(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.0.cause.as_ref()
     }
 
     /// What the server answered to the opening handshake, where that is what failed.

@@ -10,8 +10,8 @@ use sunsocket_wire::{DeflateOffer, Url};
 use crate::error::Error;
 
 /// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves
-/// the question to DNS. Called on the thread that connects, never on the reactor's.
-pub type Resolve = Arc<dyn Fn(&str, u16) -> Option<Vec<SocketAddr>> + Send + Sync>;
+/// the question to DNS, and an error ends connecting. Called on the thread that connects, never on the reactor's.
+pub type Resolve = Arc<dyn Fn(&str, u16) -> Result<Option<Vec<SocketAddr>>, Error> + Send + Sync>;
 
 /// Everything that [`crate::Reactor::connect`] needs to know.
 #[derive(Clone)]

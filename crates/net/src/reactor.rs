@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use slab::Slab;
 
 use crate::connect;
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fork;
 use crate::guardian::Guardian;
 use crate::leader::Leadership;
@@ -154,9 +155,18 @@ impl Reactor {
         self.guardian.start(self);
         let connecting = Arc::clone(&connection);
         connect::spawn(move || {
-            match connect::connect(&prepared, &options, connecting.cancel(), &mut || false) {
-                Ok(connected) => connecting.opened(connected, true),
-                Err(error) => connecting.failed_to_open(error),
+            let connect = || connect::connect(&prepared, &options, connecting.cancel(), &mut || false);
+            // Nobody joins this thread: whoever waits for the connection would never hear of a panic.
+            match panic::catch_unwind(AssertUnwindSafe(connect)) {
+                Ok(Ok(connected)) => connecting.opened(connected, true),
+                Ok(Err(error)) => connecting.failed_to_open(error),
+                Err(_panic) => {
+                    let text = format!(
+                        "cannot connect to {}: connecting panicked, which is a defect of sunsocket: please report it",
+                        options.url
+                    );
+                    connecting.failed_to_open(Error::new(ErrorKind::Connect, text));
+                }
             }
         })?;
         Ok(connection)

@@ -8,12 +8,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use sunsocket_net::{Reactor, Role};
 
-use crate::dispatcher::deliver_ready;
+use crate::dispatcher::{deliver_ready, turn};
 use crate::errors;
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::socket::Handle;
 
+/// The reactor that a foreign loop turns.
 #[pyclass(frozen, module = "sunsocket._core", weakref)]
 pub(crate) struct LoopReactor {
     reactor: Arc<Reactor>,
@@ -33,18 +34,20 @@ impl LoopReactor {
         self.reactor.descriptor().as_raw_fd()
     }
 
-    /// To be called when the descriptor is readable: reads, runs handlers, writes. Returns the seconds for which the loop
-    /// was away, if the guardian had to stand in.
+    /// To be called when the descriptor is readable: reads, runs handlers, writes.
+    ///
+    /// Returns:
+    ///     The seconds for which the loop was away, if the guardian had to stand in; otherwise None.
     fn process(&self, py: Python<'_>) -> Option<f64> {
         let report = self.reactor.take_busy_report();
-        self.reactor.turn(Some(Instant::now()));
+        turn(py, &self.reactor, Some(Instant::now()));
         let batch = self.reactor.dispatch();
         deliver_ready(py, &self.reactor);
         drop(batch);
         report.map(|report| report.away.as_secs_f64())
     }
 
-    /// Starts to connect; `future` gets None or the exception. The handle may be used before.
+    /// Starts to connect; ``future`` gets None or the exception. The handle may be used before.
     fn connect(
         &self,
         py: Python<'_>,
@@ -60,11 +63,12 @@ impl LoopReactor {
         Ok(Handle(face))
     }
 
+    /// How many connections have a socket.
     fn open_count(&self) -> usize {
         self.reactor.open_connections().len()
     }
 
-    /// Closes everything with 1001, for at the most `timeout` seconds.
+    /// Closes everything with 1001, for at the most ``timeout`` seconds.
     fn close_all(&self, py: Python<'_>, timeout: f64) {
         let until = Instant::now() + Duration::try_from_secs_f64(timeout).unwrap_or_default();
         py.detach(|| self.reactor.close_all(until));

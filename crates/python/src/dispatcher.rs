@@ -3,6 +3,8 @@
 //! It starts with the first `connect`, keeps one thread state of the interpreter for its life, and is stopped and
 //! joined at exit, before the interpreter goes: a thread that attaches afterwards would crash.
 
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -46,7 +48,7 @@ pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
 fn run(reactor: &Arc<Reactor>, stop: &AtomicBool) {
     Python::attach(|py| {
         loop {
-            py.detach(|| reactor.turn(None));
+            turn(py, reactor, None);
             let last = stop.load(Ordering::SeqCst);
             let batch = reactor.dispatch();
             deliver_ready(py, reactor);
@@ -60,12 +62,39 @@ fn run(reactor: &Arc<Reactor>, stop: &AtomicBool) {
     });
 }
 
+/// The owner's turn. A panic is a defect of ours, which must not become a silent hang: it is reported, and every
+/// connection is dropped, so that everybody who waits hears of it.
+pub(crate) fn turn(py: Python<'_>, reactor: &Reactor, until: Option<Instant>) {
+    let turned = panic::catch_unwind(AssertUnwindSafe(|| match until {
+        None => py.detach(|| reactor.turn(None)),
+        // Only a look, which does not pay to let go of the GIL.
+        until => reactor.turn(until),
+    }));
+    if let Err(payload) = turned {
+        reactor.open_connections().iter().for_each(sunsocket_net::Connection::abort);
+        panicked(py, "all connections were dropped", &*payload);
+    }
+}
+
+fn panicked(py: Python<'_>, outcome: &str, payload: &(dyn Any + Send)) {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    let logged =
+        py.import("sunsocket._log").and_then(|log| log.call_method1("panicked", (outcome, text)).map(drop));
+    if let Err(error) = logged {
+        error.write_unraisable(py, None);
+    }
+}
+
 /// Delivers to every connection that is ready.
 pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
     while let Some(connection) = reactor.next_ready() {
         // One that is not attached yet is no loss: `Face::new` asks for what is missed here.
         if let Some(face) = Face::of(&connection) {
-            face.deliver(py);
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| face.deliver(py))) {
+                connection.abort();
+                panicked(py, &format!("the connection to {} was dropped", connection.url()), &*payload);
+            }
             if connection.close_was_reported() && !face.has_handler() && !face.has_message() {
                 // Nothing will happen on this connection any more: the cycle between both sides ends here.
                 drop(connection.detach());
@@ -97,7 +126,7 @@ pub(crate) fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
     py.check_signals()
 }
 
-/// Closes what is open with 1001, for at the most `timeout` seconds, then stops the dispatcher's thread and joins it.
+/// Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.
 #[pyfunction]
 pub(crate) fn shut_down(py: Python<'_>, timeout: f64) {
     let Some(mut dispatcher) = lock(&DISPATCHER).take() else { return };

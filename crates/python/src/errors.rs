@@ -50,7 +50,11 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
             );
         }
     };
-    build(py, class, (text,))
+    let exception = build(py, class, (text,));
+    if let Some(cause) = error.cause().and_then(|cause| cause.downcast_ref::<Py<PyAny>>()) {
+        exception.set_cause(py, Some(PyErr::from_value(cause.bind(py).clone())));
+    }
+    exception
 }
 
 /// What a connection raises that cannot be used because it is closing, closed or of another process.

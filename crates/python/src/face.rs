@@ -11,7 +11,7 @@
 //! All state here is touched with the GIL held, which is never released while one of its locks is.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -47,6 +47,14 @@ impl Slot {
     }
 }
 
+/// A message on its way into tasks that may be cancelled before they see it.
+struct Handed {
+    number: u64,
+    message: Py<PyAny>,
+    /// The futures of those tasks. When none of them takes it, it goes to the next taker.
+    to: Vec<Py<PyAny>>,
+}
+
 /// Which of the two signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -68,9 +76,13 @@ pub(crate) struct Face {
     message_handlers: AtomicUsize,
     message_waiters: Mutex<Vec<Waiter>>,
     close_waiters: Mutex<Vec<Waiter>>,
-    /// Messages that a waiter popped, for the handlers; or that a cancelled task gave back, for anybody.
+    /// Messages that a waiter popped, for the handlers.
     deferred: Mutex<VecDeque<Py<PyAny>>>,
-    returned: Mutex<VecDeque<Py<PyAny>>>,
+    /// How many messages were taken off the hold.
+    taken: AtomicU64,
+    handed: Mutex<Vec<Handed>>,
+    /// Messages that cancelled tasks gave back, for anybody, in the order of their numbers.
+    returned: Mutex<VecDeque<(u64, Py<PyAny>)>>,
     /// Somebody is firing messages of this connection, further up the stack or on another thread.
     firing: AtomicBool,
     /// asyncio: tasks in `recv`, and futures that wait for the connection to open, for room, for a pong.
@@ -103,6 +115,8 @@ impl Face {
             message_waiters: Mutex::default(),
             close_waiters: Mutex::default(),
             deferred: Mutex::default(),
+            taken: AtomicU64::new(0),
+            handed: Mutex::default(),
             returned: Mutex::default(),
             firing: AtomicBool::new(false),
             receivers: Mutex::default(),
@@ -114,7 +128,7 @@ impl Face {
         let attached: Arc<dyn std::any::Any + Send + Sync> = face.clone();
         face.connection.attach(attached);
         // What was reported before anybody was attached is reported again.
-        if face.connection.state() == State::Closed {
+        if face.connection.state() == State::Closed || face.connection.has_message() {
             face.connection.request_delivery();
         }
         face
@@ -185,8 +199,8 @@ impl Face {
             .retain(|waiter| !matches!(waiter, Waiter::Slot(other) if Arc::ptr_eq(other, slot)));
     }
 
-    /// A task does not wait any more.
-    pub(crate) fn remove_future(&self, which: Which, future: &Bound<'_, PyAny>) {
+    /// A task does not wait any more: it `took` what its future got, or was cancelled.
+    pub(crate) fn settle(&self, which: Which, future: &Bound<'_, PyAny>, took: bool) {
         let same = |other: &Py<PyAny>| other.as_ptr() == future.as_ptr();
         let mut gone = Vec::new();
         {
@@ -204,6 +218,17 @@ impl Face {
             lock(&self.receivers).retain(|other| !same(other));
         }
         self.attend();
+        let done = {
+            let mut handed = lock(&self.handed);
+            let Some(at) = handed.iter().position(|each| each.to.iter().any(same)) else { return };
+            handed[at].to.retain(|other| !same(other));
+            if took || handed[at].to.is_empty() { Some(handed.remove(at)) } else { None }
+        };
+        if let Some(Handed { number, message, .. }) = done
+            && !took
+        {
+            self.give_back(number, message);
+        }
     }
 
     /// Tells the connection whether messages are to be reported. A waiting thread looks for itself; a task cannot.
@@ -219,6 +244,11 @@ impl Face {
         self.message_handlers.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether nothing will happen any more in this process.
+    pub(crate) fn is_over(&self) -> bool {
+        self.connection.state() == State::Closed || self.connection.is_forked()
+    }
+
     /// Whether a handler of either signal is connected.
     pub(crate) fn has_handler(&self) -> bool {
         self.has_message_handler() || !lock(&self.close).is_empty()
@@ -232,16 +262,24 @@ impl Face {
 
     /// Takes the next message off the hold.
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let returned = lock(&self.returned).pop_front();
-        match returned {
-            Some(message) => Ok(Some(message)),
-            None => self.connection.take(|message| payload::to_python(py, &message)).transpose(),
-        }
+        Ok(self.take_numbered(py)?.map(|(_, message)| message))
     }
 
-    /// A task was cancelled after it had got this message: it goes to the next taker, before all others.
-    pub(crate) fn give_back(&self, message: Py<PyAny>) {
-        lock(&self.returned).push_front(message);
+    fn take_numbered(&self, py: Python<'_>) -> PyResult<Option<(u64, Py<PyAny>)>> {
+        let returned = lock(&self.returned).pop_front();
+        if returned.is_some() {
+            return Ok(returned);
+        }
+        let message = self.connection.take(|message| payload::to_python(py, &message)).transpose()?;
+        Ok(message.map(|message| (self.taken.fetch_add(1, Ordering::Relaxed), message)))
+    }
+
+    /// Every task that got this message was cancelled: it goes to the next taker, before all that came after it.
+    fn give_back(&self, number: u64, message: Py<PyAny>) {
+        let mut returned = lock(&self.returned);
+        let at = returned.partition_point(|(other, _)| *other < number);
+        returned.insert(at, (number, message));
+        drop(returned);
         self.connection.request_delivery();
     }
 
@@ -305,8 +343,8 @@ impl Face {
         }
         // A handler that waits is up the stack, or another thread: it goes on with what comes here.
         if !self.firing.swap(true, Ordering::SeqCst) {
+            let _firing = Firing(&self.firing);
             self.fire_messages(py);
-            self.firing.store(false, Ordering::SeqCst);
         }
         if connection.take_closed() || connection.close_was_reported() {
             self.fire_close(py);
@@ -418,6 +456,15 @@ impl Face {
         self.catch_up();
     }
 
+    fn waiting_futures(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let waiters = self.waiters(Which::Message);
+        let futures = waiters.iter().filter_map(|waiter| match waiter {
+            Waiter::Future(future) => Some(future.clone_ref(py)),
+            Waiter::Slot(_) => None,
+        });
+        futures.collect()
+    }
+
     /// Gives held messages to the tasks that wait.
     fn feed_tasks(&self, py: Python<'_>) {
         loop {
@@ -432,8 +479,13 @@ impl Face {
             if !waits && receiver.is_none() {
                 break;
             }
-            match self.take(py) {
-                Ok(Some(message)) => {
+            match self.take_numbered(py) {
+                Ok(Some((number, message))) => {
+                    let to = match &receiver {
+                        Some(receiver) => vec![receiver.clone_ref(py)],
+                        None => self.waiting_futures(py),
+                    };
+                    lock(&self.handed).push(Handed { number, message: message.clone_ref(py), to });
                     self.fill_waiters(py, &message);
                     if let Some(receiver) = receiver {
                         self.resolve(py, &receiver, Ok(message));
@@ -524,6 +576,15 @@ impl Face {
             // 1001 may be sent and an empty reason fits: there is nothing to fail.
             let _ = self.connection.close(1001, "");
         }
+    }
+}
+
+/// Ends with the firing, by whatever way.
+struct Firing<'a>(&'a AtomicBool);
+
+impl Drop for Firing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 

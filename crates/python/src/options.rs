@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sunsocket_net::{ConnectOptions, DeflateOffer, HeldLimit, Resolve, WriteLimit};
+use sunsocket_net::{ConnectOptions, DeflateOffer, Error, ErrorKind, HeldLimit, Resolve, WriteLimit};
 
 use crate::errors;
 
+/// Checked options of one connect.
 #[pyclass(frozen, module = "sunsocket._core")]
 pub(crate) struct Options(ConnectOptions);
 
@@ -80,7 +81,7 @@ impl Options {
         options.max_fragment_size = max_fragment_size.unwrap_or(usize::MAX);
         options.max_held = HeldLimit { messages: max_held.0, bytes: max_held.1 };
         options.write_limit = WriteLimit { high: write_limit.0, low: write_limit.1 };
-        options.resolve = resolve.map(resolver);
+        options.resolve = resolve.map(|function| resolver(function, options.url.to_string()));
         Ok(Self(options))
     }
 }
@@ -107,28 +108,24 @@ fn offer(
 }
 
 /// The program's function, asked with the GIL on the thread that connects. It gives `[(address, port), ...]` or None; what
-/// it raises is shown and counts as None.
-fn resolver(function: Py<PyAny>) -> Resolve {
+/// it raises ends connecting: DNS may know another host of this name.
+fn resolver(function: Py<PyAny>, url: String) -> Resolve {
     Arc::new(move |host, port| {
         Python::attach(|py| {
-            let answer = function.bind(py).call1((host, port)).and_then(|answer| {
-                if answer.is_none() {
-                    return Ok(None);
-                }
-                answer.extract::<Vec<(String, u16)>>().map(Some)
-            });
-            match answer {
-                Ok(addresses) => addresses.map(|addresses| {
-                    let parse = |(address, port): (String, u16)| {
-                        address.parse().ok().map(|address| SocketAddr::new(address, port))
-                    };
-                    addresses.into_iter().filter_map(parse).collect()
-                }),
-                Err(error) => {
-                    error.write_unraisable(py, Some(function.bind(py)));
-                    None
-                }
-            }
+            ask(function.bind(py), host, port).map_err(|error| {
+                let text = format!("cannot connect to {url}: resolve raised {error}");
+                let cause: Arc<Py<PyAny>> = Arc::new(error.into_value(py).into_any());
+                Error::caused(ErrorKind::Connect, text, cause)
+            })
         })
     })
+}
+
+fn ask(function: &Bound<'_, PyAny>, host: &str, port: u16) -> PyResult<Option<Vec<SocketAddr>>> {
+    let answer: Option<Vec<(String, u16)>> = function.call1((host, port))?.extract()?;
+    let parse = |(address, port): (String, u16)| match address.parse() {
+        Ok(address) => Ok(SocketAddr::new(address, port)),
+        Err(_) => Err(PyValueError::new_err(format!("{address:?} is not an IP address"))),
+    };
+    answer.map(|addresses| addresses.into_iter().map(parse).collect()).transpose()
 }

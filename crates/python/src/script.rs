@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use sunsocket_luau::{RunOptions, run};
 use sunsocket_net::Resolve;
 
-/// Runs a Luau script to its end and returns its exit status.
+/// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
 #[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
@@ -85,6 +85,6 @@ fn resolver(table: &Arc<[Entry]>, scheme: &'static str) -> Option<Resolve> {
     Some(Arc::new(move |host, port| {
         let found =
             table.iter().find(|(name, its_port, _)| name == scheme || (name == host && *its_port == port));
-        found.map(|(_, _, address)| vec![*address])
+        Ok(found.map(|(_, _, address)| vec![*address]))
     }))
 }

@@ -11,7 +11,7 @@ use crate::errors;
 use crate::face::{Face, Slot, Waiter, Which};
 use crate::socket::Socket;
 
-/// One of a socket's two signals.
+/// ``OnMessage`` or ``OnClose``.
 #[pyclass(subclass, module = "sunsocket._core", weakref)]
 pub(crate) struct Signal {
     face: Arc<Face>,
@@ -30,16 +30,36 @@ impl Signal {
         Ok(Self { face: Arc::clone(socket.face()), which })
     }
 
+    /// Calls the handler for each value from the next on. Also a decorator; the name then is the connection's.
+    ///
+    /// Raises:
+    ///     TypeError: The handler cannot be called, or is a coroutine function where handlers run on a thread.
     #[pyo3(name = "Connect")]
     fn connect(&self, handler: &Bound<'_, PyAny>) -> PyResult<SignalConnection> {
         self.add(handler, false)
     }
 
+    /// Calls the handler for the next value alone. Also a decorator.
+    ///
+    /// Raises:
+    ///     TypeError: As for ``Connect``.
     #[pyo3(name = "Once")]
     fn once(&self, handler: &Bound<'_, PyAny>) -> PyResult<SignalConnection> {
         self.add(handler, true)
     }
 
+    /// Waits for the next value; everybody who waits gets the same.
+    ///
+    /// Args:
+    ///     timeout: Seconds to wait; None waits until the connection closes.
+    ///
+    /// Returns:
+    ///     The message; None for ``OnClose``.
+    ///
+    /// Raises:
+    ///     ValueError: The timeout is negative or no number.
+    ///     TimeoutError: Nothing came in time. Nothing is lost.
+    ///     ConnectionClosed: The connection closed before a message came.
     #[pyo3(name = "Wait", signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         let until = deadline(timeout)?;
@@ -49,12 +69,20 @@ impl Signal {
         }
     }
 
-    fn _add_future(&self, future: Py<PyAny>) {
-        self.face.add_waiter(self.which, Waiter::Future(future));
+    fn _add_future(&self, py: Python<'_>, future: Py<PyAny>) -> PyResult<()> {
+        if !self.face.connection.is_forked() {
+            self.face.add_waiter(self.which, Waiter::Future(future));
+            return Ok(());
+        }
+        // Nothing will ever happen here.
+        match self.which {
+            Which::Message => Err(errors::closed(py, &self.face.connection, None)),
+            Which::Close => future.call_method1(py, "set_result", (py.None(),)).map(drop),
+        }
     }
 
-    fn _remove_future(&self, future: &Bound<'_, PyAny>) {
-        self.face.remove_future(self.which, future);
+    fn _settle(&self, future: &Bound<'_, PyAny>, took: bool) {
+        self.face.settle(self.which, future, took);
     }
 
     fn __repr__(&self) -> String {
@@ -87,21 +115,25 @@ pub(crate) struct SignalConnection {
 
 #[pymethods]
 impl SignalConnection {
+    /// Takes the handler off. It does not run any more, not even for a value that is firing.
     #[pyo3(name = "Disconnect")]
     fn disconnect(&self) {
         self.face.remove_handler(self.which, self.id);
     }
 
+    /// Whether the handler is still on.
     #[getter(Connected)]
     fn connected(&self) -> bool {
         self.face.is_connected(self.which, self.id)
     }
 
+    /// The same.
     #[pyo3(name = "disconnect")]
     fn disconnect_alias(&self) {
         self.disconnect();
     }
 
+    /// The same.
     #[getter(connected)]
     fn connected_alias(&self) -> bool {
         self.connected()
@@ -112,18 +144,21 @@ impl SignalConnection {
     }
 }
 
-/// When a wait of `timeout` seconds ends.
-pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
+/// Refuses a timeout that is none, whether or not there will be anything to wait for.
+pub(crate) fn check_timeout(timeout: Option<f64>) -> PyResult<()> {
     match timeout {
-        None => Ok(None),
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => Err(PyValueError::new_err(format!(
             "a timeout is a number of seconds from 0 up, or None; not {seconds}"
         ))),
-        // A time that cannot be told is as good as none.
-        Some(seconds) => {
-            Ok(Duration::try_from_secs_f64(seconds).ok().and_then(|wait| Instant::now().checked_add(wait)))
-        }
+        _ => Ok(()),
     }
+}
+
+/// When a wait of `timeout` seconds ends. A time that cannot be told is as good as none.
+pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
+    check_timeout(timeout)?;
+    let wait = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(wait.and_then(|wait| Instant::now().checked_add(wait)))
 }
 
 /// Waits with the GIL released until `ready`, looking after signals. False when `until` came first.
@@ -186,16 +221,12 @@ pub(crate) fn wait_for_message(
 }
 
 fn wait_for_close(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
-    let connection = &face.connection;
-    if wait_until(py, face, until, || connection.state() == State::Closed)? {
-        Ok(py.None())
-    } else {
-        Err(timed_out("close"))
-    }
+    if wait_until(py, face, until, || face.is_over())? { Ok(py.None()) } else { Err(timed_out("close")) }
 }
 
 /// The next message off the hold, or a copy of the next that fires while there is a handler.
 pub(crate) fn receive(py: Python<'_>, face: &Arc<Face>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+    check_timeout(timeout)?;
     let connection = &face.connection;
     connection.pull();
     let mut until = None;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyTypeError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use sunsocket_net::{Error, ErrorKind, Room, State};
@@ -11,7 +11,7 @@ use sunsocket_net::{Error, ErrorKind, Room, State};
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::payload::{self, Outgoing};
-use crate::signal::{deadline, receive, wait_until};
+use crate::signal::{check_timeout, deadline, receive, wait_until};
 use crate::{dispatcher, errors};
 
 /// Larger messages are masked and written with the GIL released: the copy takes longer than getting it back.
@@ -19,7 +19,7 @@ const RELEASE_FROM: usize = 64 << 10;
 /// The same where they may be compressed, which takes ten times as long.
 const RELEASE_COMPRESSED_FROM: usize = 4 << 10;
 
-/// An open connection on its way into a `Socket`; no program can make one.
+/// An open connection on its way into a ``Socket``.
 #[pyclass(frozen, module = "sunsocket._core")]
 pub(crate) struct Handle(pub(crate) Arc<Face>);
 
@@ -48,6 +48,7 @@ pub(crate) fn connect(py: Python<'_>, options: &Options, hooks: Py<PyAny>, daemo
     }
 }
 
+/// One connection, behind ``WebSocket`` on both faces.
 #[pyclass(subclass, frozen, module = "sunsocket._core", weakref)]
 pub(crate) struct Socket {
     face: Arc<Face>,
@@ -117,16 +118,49 @@ impl Socket {
 #[pymethods]
 impl Socket {
     #[new]
-    fn new(handle: &Handle, signal_type: Py<PyType>, ready: Py<PyAny>) -> Self {
-        Self {
-            face: Arc::clone(&handle.0),
-            signal_type,
-            on_message: OnceLock::new(),
-            on_close: OnceLock::new(),
-            ready,
+    #[classmethod]
+    #[pyo3(signature = (handle=None, signal_type=None, ready=None))]
+    fn new(
+        class: &Bound<'_, PyType>,
+        handle: Option<&Bound<'_, PyAny>>,
+        signal_type: Option<Py<PyType>>,
+        ready: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let handle = handle.and_then(|handle| handle.cast::<Handle>().ok());
+        match (handle, signal_type) {
+            (Some(handle), Some(signal_type)) => Ok(Self {
+                face: Arc::clone(&handle.get().0),
+                signal_type,
+                on_message: OnceLock::new(),
+                on_close: OnceLock::new(),
+                ready: ready.unwrap_or_else(|| class.py().None()),
+            }),
+            // What a program writes that knows other clients.
+            _ => {
+                let name = class.name()?;
+                Err(PyTypeError::new_err(format!("a {name} is made by {name}.connect(url)")))
+            }
         }
     }
 
+    /// Sends one message.
+    ///
+    /// Args:
+    ///     message: A ``str`` is sent as text, bytes-like as binary (RFC 6455 section 5.6). An iterable of either is
+    ///         sent as one message in pieces, each as it comes (section 5.4); what others send meanwhile follows it. On
+    ///         asyncio it may be an asynchronous iterable, and what is returned has to be awaited. When it raises, the
+    ///         connection is closed with 1011, for the message cannot be finished.
+    ///     text: True sends bytes that hold UTF-8 as text, False a ``str`` as binary; None goes by the type.
+    ///     compress: Whether to compress it, where that was agreed (RFC 7692); None does from 1 KiB on.
+    ///
+    /// Returns:
+    ///     None on the thread face, where it waits while more than the high-water mark is unsent (never inside a
+    ///     handler). On asyncio an awaitable, which waits for the same.
+    ///
+    /// Raises:
+    ///     TypeError: The message is none of these.
+    ///     ValueError: It is to be text and has no valid UTF-8 form.
+    ///     ConnectionClosed: The connection is closing or closed.
     #[pyo3(name = "Send", signature = (message, text=None, compress=None))]
     fn send<'py>(
         slf: &Bound<'py, Self>,
@@ -223,17 +257,45 @@ impl Socket {
         self.face.connection.end_stream(complete);
     }
 
+    /// Starts the closing handshake and returns; a second call does nothing (RFC 6455 section 7).
+    ///
+    /// Messages that were not delivered are discarded, and OnMessage fires no more. Without an answer within
+    /// ``close_timeout`` TCP is cut.
+    ///
+    /// Args:
+    ///     code: 1000 to 1003, 1007 to 1014, or 3000 to 4999.
+    ///     reason: At most 123 bytes of UTF-8.
+    ///
+    /// Raises:
+    ///     TypeError: The code is no number, or the reason no ``str``.
+    ///     ValueError: The code may not be sent, or the reason is too long.
     #[pyo3(name = "Close", signature = (code=1000, reason=""))]
-    fn close(&self, py: Python<'_>, code: u16, reason: &str) -> PyResult<()> {
+    fn close(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = close_code)] code: u16,
+        reason: &str,
+    ) -> PyResult<()> {
         self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))
     }
 
+    /// The next message; first come, first served. While a handler is connected, a copy of the next that fires.
+    ///
+    /// Args:
+    ///     timeout: Seconds to wait; None waits until the connection closes.
+    ///
+    /// Raises:
+    ///     ValueError: The timeout is negative or no number.
+    ///     TimeoutError: No message came in time. Nothing is lost.
+    ///     ConnectionClosed: The connection has closed, and every message from before was taken.
     #[pyo3(signature = (timeout=None))]
     fn recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         receive(py, &self.face, timeout)
     }
 
-    fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>) -> PyResult<u64> {
+    /// `timeout` is only checked: that of the wait that follows.
+    fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<u64> {
+        check_timeout(timeout)?;
         let payload = Outgoing::new(payload, None)?;
         self.face.connection.ping(payload.bytes()).map_err(|error| self.raise(py, &error))
     }
@@ -253,10 +315,10 @@ impl Socket {
 
     /// Waits until the connection is closed; false when the timeout came first.
     fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let connection = &self.face.connection;
-        wait_until(py, &self.face, deadline(timeout)?, || connection.state() == State::Closed)
+        wait_until(py, &self.face, deadline(timeout)?, || self.face.is_over())
     }
 
+    /// Writes out what is corked; on the thread face it waits until everything is handed to the system.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process(py)?;
         let connection = &self.face.connection;
@@ -267,25 +329,30 @@ impl Socket {
         Ok(())
     }
 
+    /// Drops TCP at once, without a closing handshake (close code 1006).
     fn abort(&self) {
         self.face.connection.abort();
     }
 
+    /// Fires with each message: ``str`` for text, ``bytes`` for binary.
     #[getter(OnMessage)]
     fn on_message(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Self::signal(slf, "OnMessage", &slf.get().on_message)
     }
 
+    /// Fires once, without arguments, after the last message.
     #[getter(OnClose)]
     fn on_close(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Self::signal(slf, "OnClose", &slf.get().on_close)
     }
 
+    /// Where it leads to, without user name and password.
     #[getter]
     fn url(&self) -> String {
         self.face.connection.url().to_string()
     }
 
+    /// The subprotocol that the server chose.
     #[getter]
     fn subprotocol(&self) -> Option<String> {
         self.face.connection.handshake().and_then(|handshake| handshake.subprotocol)
@@ -322,33 +389,39 @@ impl Socket {
         }
     }
 
+    /// The close code (RFC 6455 section 7.1.5) once it has closed: 1005 without one, 1006 when it was lost.
     #[getter]
     fn close_code(&self) -> Option<u16> {
         self.closed_property(|closed| closed.code)
     }
 
+    /// The close reason, once it has closed.
     #[getter]
     fn close_reason(&self) -> Option<String> {
         self.closed_property(|closed| closed.reason)
     }
 
+    /// What ended the connection; None while it is open and after a clean close.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let error = self.face.connection.closed()?.error?;
         Some(errors::raise(py, &error).into_value(py).into_any())
     }
 
+    /// Seconds of the last measured round trip of a ping.
     #[getter]
     fn latency(&self) -> Option<f64> {
         self.face.connection.latency().as_ref().map(Duration::as_secs_f64)
     }
 
+    /// Our address and port.
     #[getter]
     fn local_address(&self) -> Option<(String, u16)> {
         let address = self.face.connection.handshake()?.local_address;
         Some((address.ip().to_string(), address.port()))
     }
 
+    /// The server's address and port.
     #[getter]
     fn remote_address(&self) -> Option<(String, u16)> {
         let address = self.face.connection.handshake()?.remote_address;
@@ -390,12 +463,9 @@ impl Socket {
         }
     }
 
-    fn _remove_receiver(&self, future: &Bound<'_, PyAny>) {
-        self.face.remove_future(crate::face::Which::Message, future);
-    }
-
-    fn _give_back(&self, message: Py<PyAny>) {
-        self.face.give_back(message);
+    /// The task does not wait any more: it took the message that its future got, or was cancelled.
+    fn _settle(&self, future: &Bound<'_, PyAny>, took: bool) {
+        self.face.settle(crate::face::Which::Message, future, took);
     }
 
     fn _add_pong(&self, py: Python<'_>, number: u64, future: Py<PyAny>) -> PyResult<()> {
@@ -428,9 +498,21 @@ impl Socket {
         Ok(format!("<{} {} {}>", slf.get_type().name()?, this.face.connection.url(), this._state()))
     }
 
-    fn __copy__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Err(PyTypeError::new_err(format!("a {} cannot be copied: connect again", slf.get_type().name()?)))
+    /// For `pickle` and for `copy`.
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let name = slf.get_type().name()?;
+        Err(PyTypeError::new_err(format!("a {name} cannot be copied or pickled: connect again")))
     }
+}
+
+fn close_code(code: &Bound<'_, PyAny>) -> PyResult<u16> {
+    code.extract().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(code.py()) {
+            PyValueError::new_err(format!("cannot close with code {code}: close codes go from 1000 to 4999"))
+        } else {
+            PyTypeError::new_err(format!("a close code is a number from 1000 to 4999, not {code:?}"))
+        }
+    })
 }
 
 impl Socket {

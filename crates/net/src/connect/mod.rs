@@ -152,7 +152,7 @@ fn secure(url: &Url, socket: OwnedFd, tls: &Tls, patience: &mut Patience<'_>) ->
                 Ok(0) => {
                     let text = format!(
                         "cannot connect to {url}: the server dropped TCP during the TLS handshake; does it speak \
-                         TLS on this port?"
+                         TLS on this port? If it is a plain server, use ws:// in place of wss://"
                     );
                     return Err(Error::new(ErrorKind::Tls, text));
                 }

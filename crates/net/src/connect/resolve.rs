@@ -16,7 +16,7 @@ use crate::reactor::lock;
 /// At least one address.
 ///
 /// # Errors
-/// `Connect` when the name is not known; what [`Patience`] ends with.
+/// `Connect` when the name is not known; what the program's own answer ends with; what [`Patience`] ends with.
 pub(super) fn resolve(
     url: &Url,
     own: Option<&Resolve>,
@@ -24,7 +24,8 @@ pub(super) fn resolve(
 ) -> Result<Vec<SocketAddr>, Error> {
     let (host, port) = (url.host(), url.port());
     let failed = |text: String| Error::new(ErrorKind::Connect, format!("cannot connect to {url}: {text}"));
-    let addresses = match own.and_then(|own| own(host, port)) {
+    let answer = own.map_or(Ok(None), |own| own(host, port))?;
+    let addresses = match answer {
         Some(addresses) => addresses,
         None => match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],

@@ -8,11 +8,7 @@ use super::parameters::DeflateAgreed;
 /// What one call may append before the bound is looked at again; also the most that lies around for it.
 const STEP: usize = 16 << 10;
 
-/// The most bytes of history that a window holds.
-const MOST_HISTORY: usize = 32 << 10;
-
-/// Blocks of a message that may say that they are the last. Each has us take up its history anew, and nobody needs more
-/// than one.
+/// Blocks of a message that may say that they are the last. Each costs us a reset, and nobody needs more than one.
 const MOST_ENDS: u16 = 256;
 
 /// The most compressed bytes that a message of `size` bytes may come in. DEFLATE adds some bytes to every block that it
@@ -126,7 +122,7 @@ impl Context {
                 // No step forward although there is input and room.
                 Ok(Status::BufError) if given == 0 => return Err(Failure::Broken),
                 Ok(Status::BufError) => {}
-                Ok(Status::StreamEnd) => self.begin_again(message)?,
+                Ok(Status::StreamEnd) => self.begin_again()?,
                 Err(_) => return Err(Failure::Broken),
             }
             if input.is_empty() && given < STEP {
@@ -135,18 +131,14 @@ impl Context {
         }
     }
 
-    /// A block said that it was the last (BFINAL, 7.2.3.4), which ends nothing here: what follows may look back into this
-    /// message.
-    fn begin_again(&mut self, message: &[u8]) -> Result<(), Failure> {
+    /// A block said that it was the last (BFINAL, 7.2.3.4), which ends nothing here. Whoever writes such a block begins
+    /// anew behind it, as zlib does: nothing that follows looks back over it.
+    fn begin_again(&mut self) -> Result<(), Failure> {
         self.ends += 1;
         if self.ends > MOST_ENDS {
             return Err(Failure::Broken);
         }
         self.inflate.reset(false);
-        let history = &message[message.len().saturating_sub(MOST_HISTORY)..];
-        if !history.is_empty() {
-            self.inflate.set_dictionary(history).map_err(|_| Failure::Broken)?;
-        }
         Ok(())
     }
 }

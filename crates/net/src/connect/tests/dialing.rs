@@ -40,7 +40,7 @@ fn greeting() -> Server {
 
 fn leading_to(addresses: Vec<SocketAddr>) -> ConnectOptions {
     let mut options = options("ws://example.test/");
-    options.resolve = Some(Arc::new(move |_, _| Some(addresses.clone())));
+    options.resolve = Some(Arc::new(move |_, _| Ok(Some(addresses.clone()))));
     options
 }
 
@@ -63,12 +63,25 @@ fn the_program_s_own_addresses_come_before_dns() {
     let mut options = options("ws://example.test:8123/");
     options.resolve = Some(Arc::new(move |host, port| {
         asked_there.lock().expect("not poisoned").push((host.to_owned(), port));
-        Some(vec![address])
+        Ok(Some(vec![address]))
     }));
     open(&options).expect("listens");
     assert_eq!(*asked.lock().expect("not poisoned"), [("example.test".to_owned(), 8123)]);
     server.join();
     assert_says(&refused(&leading_to(vec![]), ErrorKind::Connect), &["example.test", "no address"]);
+}
+
+#[test]
+fn the_program_s_own_failure_ends_connecting_without_dns() {
+    let mut options = options("ws://localhost:1/");
+    options.resolve = Some(Arc::new(|host, _| {
+        let cause = Arc::new(host.to_owned());
+        Err(Error::caused(ErrorKind::Connect, "no table", cause))
+    }));
+    let error = refused(&options, ErrorKind::Connect);
+    assert_says(&error, &["no table"]);
+    let cause = error.cause().and_then(|cause| cause.downcast_ref::<String>());
+    assert_eq!(cause.map(String::as_str), Some("localhost"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Server {
     fn options(&self, scheme: &str, host: &str) -> ConnectOptions {
         let address = self.address;
         let mut options = options(&format!("{scheme}://{host}/chat?x=y"));
-        options.resolve = Some(Arc::new(move |_, _| Some(vec![address])));
+        options.resolve = Some(Arc::new(move |_, _| Ok(Some(vec![address]))));
         options
     }
 

@@ -1,0 +1,209 @@
+"""How programs end with sockets open, and what thousands of connections leave behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+
+import pytest
+
+from sunsocket import ConnectError, WebSocket
+from tests.servers.raw import CLOSE
+
+SETUP = """
+import os, sys, threading
+from sunsocket import WebSocket
+ws = WebSocket.connect(sys.argv[1])
+silent = WebSocket.connect(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def closes(raw_server):
+    """A server that notes how each client said good-bye."""
+    codes = []
+
+    def script(peer):
+        peer.accept()
+        try:
+            received = peer.recv_close()
+        except (EOFError, OSError):
+            codes.append("dropped")
+            return
+        codes.append(received.code)
+        peer.send(CLOSE, received.payload)
+
+    server = raw_server(script)
+    server.codes = codes
+    return server
+
+
+def ended(server) -> list[object]:
+    server.join()
+    return server.codes
+
+
+def test_sys_exit_with_sockets_open_closes_them(run_python, closes):
+    outcome = run_python(SETUP + "sys.exit(3)", closes.url, timeout=15)
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 3), outcome
+    assert ended(closes) == [1001, 1001]
+
+
+def test_sys_exit_with_a_listener_lives_until_the_socket_closes(run_python, echo):
+    outcome = run_python(
+        """
+import sys
+from sunsocket import WebSocket
+ws = WebSocket.connect(sys.argv[1] + "close")
+ws.OnClose.Connect(lambda: print("closed", ws.close_code))
+sys.exit(3)
+""",
+        echo.url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("closed 4000\n", "", 3), outcome
+
+
+def test_ctrl_c_that_nobody_catches_ends_a_program_with_a_listener(start_python, closes):
+    process = start_python(
+        """
+import sys, time
+from sunsocket import WebSocket
+ws = WebSocket.connect(sys.argv[1])
+ws.OnMessage.Connect(print)
+print("ready", flush=True)
+time.sleep(100)
+""",
+        closes.url,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=15)
+    assert stderr.endswith("KeyboardInterrupt\n")
+    assert process.returncode == -signal.SIGINT
+    assert ended(closes) == [1001]
+
+
+def test_an_uncaught_error_with_sockets_open(run_python, closes):
+    outcome = run_python(SETUP + "raise LookupError('mine')", closes.url, timeout=15)
+    assert outcome.status == 1, outcome
+    assert outcome.stderr.endswith("LookupError: mine\n"), outcome
+    assert outcome.stderr.count("Traceback") == 1
+    assert ended(closes) == [1001, 1001]
+
+
+def test_os_exit_ends_at_once(run_python, closes):
+    outcome = run_python(SETUP + "ws.OnMessage.Connect(print); os._exit(4)", closes.url, timeout=15)
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 4), outcome
+    assert ended(closes) == ["dropped", "dropped"]
+
+
+def test_an_exit_with_a_handler_that_never_returns_is_bounded(run_python, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.send(1, b"x")
+        peer.wait_for_end()
+
+    outcome = run_python(
+        """
+import sys, threading
+import sunsocket._lifetime
+from sunsocket import WebSocket
+sunsocket._lifetime.CLOSE_TIMEOUT = 0.2
+ws = WebSocket.connect(sys.argv[1], daemon=True, close_timeout=0.2)
+started = threading.Event()
+def handler(message):
+    started.set()
+    threading.Event().wait()
+ws.OnMessage.Connect(handler)
+started.wait(10)
+print("end")
+""",
+        raw_server(script).url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.status) == ("end\n", 0), outcome
+
+
+def test_a_connect_in_an_exit_function(run_python, echo):
+    outcome = run_python(
+        """
+import atexit, sys
+def last():
+    with WebSocket.connect(sys.argv[1]) as ws:
+        ws.Send("x")
+        print(ws.recv(5))
+atexit.register(last)
+from sunsocket import WebSocket
+with WebSocket.connect(sys.argv[1]) as ws:
+    pass
+""",
+        echo.url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("x\n", "", 0), outcome
+
+
+def test_sockets_in_reference_cycles_and_globals_at_exit(run_python, closes):
+    outcome = run_python(
+        SETUP
+        + """
+class Holder: pass
+holder = Holder()
+holder.self, holder.ws = holder, ws
+sys.modules["held"] = holder
+ws.OnMessage.Once(holder.__dict__.get).Disconnect()
+""",
+        closes.url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 0), outcome
+    assert ended(closes) == [1001, 1001]
+
+
+def in_use() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+
+def settled(least: tuple[int, int]) -> tuple[int, int]:
+    """Once what is ending has ended: not more than ``least``, or what there is after ten seconds."""
+    for _ in range(1000):
+        gc.collect()
+        if all(now <= then for now, then in zip(in_use(), least, strict=True)):
+            break
+        threading.Event().wait(0.01)
+    return in_use()
+
+
+def end_cleanly(url):
+    with WebSocket.connect(url) as ws:
+        ws.OnMessage.Connect(lambda message, ws=ws: None)
+
+
+def end_by_abort(url):
+    ws = WebSocket.connect(url)
+    ws.OnClose.Connect(lambda ws=ws: None)
+    ws.abort()
+
+
+def end_by_dropping(url):
+    WebSocket.connect(url).Send("x")
+
+
+def never_connect(url):
+    with pytest.raises(ConnectError):
+        WebSocket.connect("ws://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("one", [end_cleanly, end_by_abort, end_by_dropping, never_connect])
+def test_a_thousand_connections_leave_no_descriptor_and_no_thread(echo, one):
+    one(echo.url)
+    # The server is in this process: its descriptors go as well.
+    before = in_use()
+    for _ in range(1000):
+        one(echo.url)
+    after = settled(before)
+    assert after[0] <= before[0] + 2
+    assert after[1] <= before[1]
