@@ -175,7 +175,7 @@ impl Client {
                     let message = match &mut self.deflate {
                         Some(deflate) if compressed => {
                             let limit = self.limits.max_message_size;
-                            Assembly::whole_compressed(opcode, payload, &mut deflate.decompressor, limit)?
+                            Assembly::whole_compressed(&header, payload, &mut deflate.decompressor, limit)?
                         }
                         _ => Assembly::whole(opcode, Cow::Borrowed(payload))?,
                     };

@@ -75,32 +75,23 @@ impl Assembly {
 
     /// The same, compressed.
     pub(crate) fn whole_compressed(
-        opcode: Opcode,
+        header: &Header,
         payload: &[u8],
         decompressor: &mut Decompressor,
         limit: usize,
     ) -> Result<Message<'static>, Violation> {
-        let mut message = Vec::new();
-        let inflated = decompressor
-            .decompress(payload, &mut message, limit)
-            .and_then(|()| decompressor.finish(&mut message, limit));
-        inflated.map_err(|failure| violation(failure, 0, limit))?;
-        Self::whole(opcode, Cow::Owned(message))
+        let mut open = Open::new(header);
+        open.inflate(payload, decompressor, limit)?;
+        match open.finish(Some(decompressor), limit)? {
+            Finished::Message(message) => Ok(message),
+            Finished::Piece(_) => unreachable!("no piece of it was reported"),
+        }
     }
 
     /// A data frame's payload begins that does not make a whole message by itself.
     pub(crate) fn begin(&mut self, header: &Header) {
         if header.opcode != Opcode::Continuation {
-            self.open = Some(Open {
-                kind: kind_of(header.opcode),
-                compressed: header.compressed,
-                received: 0,
-                reported: 0,
-                payload: Vec::new(),
-                validated: 0,
-                validator: Validator::default(),
-                ascii: true,
-            });
+            self.open = Some(Open::new(header));
         }
         if let Some(open) = &mut self.open {
             open.received += header.len;
@@ -118,19 +109,15 @@ impl Assembly {
         let Some(open) = &mut self.open else { return Ok(()) };
         if open.compressed {
             let Some(decompressor) = decompressor else { return Ok(()) };
-            let room = limit - open.reported;
-            decompressor
-                .decompress(piece, &mut open.payload, room)
-                .map_err(|failure| violation(failure, open.reported, limit))?;
-        } else {
-            if open.payload.capacity() - open.payload.len() < piece.len() {
-                // Room for as much again as there is, if so much is announced.
-                let received = open.payload.len() + piece.len();
-                let more = usize::try_from(missing).unwrap_or(usize::MAX).min(received);
-                open.payload.reserve_exact(piece.len() + more);
-            }
-            open.payload.extend_from_slice(piece);
+            return open.inflate(piece, decompressor, limit);
         }
+        if open.payload.capacity() - open.payload.len() < piece.len() {
+            // Room for as much again as there is, if so much is announced.
+            let received = open.payload.len() + piece.len();
+            let more = usize::try_from(missing).unwrap_or(usize::MAX).min(received);
+            open.payload.reserve_exact(piece.len() + more);
+        }
+        open.payload.extend_from_slice(piece);
         open.validate()
     }
 
@@ -176,23 +163,7 @@ impl Assembly {
         decompressor: Option<&mut Decompressor>,
         limit: usize,
     ) -> Result<Option<Finished>, Violation> {
-        let Some(mut open) = self.open.take() else { return Ok(None) };
-        if open.compressed
-            && let Some(decompressor) = decompressor
-        {
-            let room = limit - open.reported;
-            decompressor
-                .finish(&mut open.payload, room)
-                .map_err(|failure| violation(failure, open.reported, limit))?;
-            open.validate()?;
-        }
-        open.validator.finish().map_err(|_| Violation::not_utf8("a text message"))?;
-        let Open { kind, ascii, payload, reported, .. } = open;
-        if reported > 0 {
-            return Ok(Some(Finished::Piece(Piece { kind, last: true, payload })));
-        }
-        let ascii = kind == MessageKind::Text && ascii;
-        Ok(Some(Finished::Message(Message { kind, ascii, payload: Cow::Owned(payload) })))
+        self.open.take().map(|open| open.finish(decompressor, limit)).transpose()
     }
 }
 
@@ -205,6 +176,60 @@ pub(crate) enum Finished {
 }
 
 impl Open {
+    fn new(header: &Header) -> Self {
+        Self {
+            kind: kind_of(header.opcode),
+            compressed: header.compressed,
+            received: 0,
+            reported: 0,
+            payload: Vec::new(),
+            validated: 0,
+            validator: Validator::default(),
+            ascii: true,
+        }
+    }
+
+    /// Takes a compressed piece.
+    fn inflate(
+        &mut self,
+        piece: &[u8],
+        decompressor: &mut Decompressor,
+        limit: usize,
+    ) -> Result<(), Violation> {
+        let inflated = decompressor.decompress(piece, &mut self.payload, limit - self.reported);
+        self.inflated(inflated, limit)
+    }
+
+    /// What became text before a failure is judged first: which of two violations is told does not depend on how the bytes
+    /// were cut on their way.
+    fn inflated(&mut self, inflated: Result<(), Failure>, limit: usize) -> Result<(), Violation> {
+        self.validate()?;
+        inflated.map_err(|failure| match failure {
+            Failure::TooBig(size) => Violation::too_big((self.reported + size) as u64, limit),
+            Failure::Broken => Violation::not_deflate(),
+        })
+    }
+
+    fn finish(
+        mut self,
+        decompressor: Option<&mut Decompressor>,
+        limit: usize,
+    ) -> Result<Finished, Violation> {
+        if self.compressed
+            && let Some(decompressor) = decompressor
+        {
+            let inflated = decompressor.finish(&mut self.payload, limit - self.reported);
+            self.inflated(inflated, limit)?;
+        }
+        self.validator.finish().map_err(|_| Violation::not_utf8("a text message"))?;
+        let Self { kind, ascii, payload, reported, .. } = self;
+        if reported > 0 {
+            return Ok(Finished::Piece(Piece { kind, last: true, payload }));
+        }
+        let ascii = kind == MessageKind::Text && ascii;
+        Ok(Finished::Message(Message { kind, ascii, payload: Cow::Owned(payload) }))
+    }
+
     fn validate(&mut self) -> Result<(), Violation> {
         if self.kind == MessageKind::Text {
             let piece = &self.payload[self.validated..];
@@ -215,13 +240,6 @@ impl Open {
         }
         self.validated = self.payload.len();
         Ok(())
-    }
-}
-
-fn violation(failure: Failure, reported: usize, limit: usize) -> Violation {
-    match failure {
-        Failure::TooBig(size) => Violation::too_big((reported + size) as u64, limit),
-        Failure::Broken => Violation::not_deflate(),
     }
 }
 

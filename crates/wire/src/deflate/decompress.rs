@@ -52,7 +52,8 @@ impl Decompressor {
         Self { agreed, context: None, begun: false }
     }
 
-    /// Appends what a piece of a message becomes. `message` holds what the pieces before it became, or their end.
+    /// Appends what a piece of a message becomes, also what it becomes before it fails. `message` holds what the pieces before
+    /// it became, or their end.
     ///
     /// # Errors
     /// More than `limit` bytes would be in `message`, or the piece is not DEFLATE.
@@ -113,7 +114,8 @@ impl Context {
             input = &input[(self.inflate.total_in() - taken) as usize..];
             let given = (self.inflate.total_out() - given) as usize;
             if message.len() + given > limit {
-                return Err(Failure::TooBig(message.len() + given));
+                message.extend_from_slice(&self.step[..limit - message.len()]);
+                return Err(Failure::TooBig(limit + 1));
             }
             message.extend_from_slice(&self.step[..given]);
             match status {
