@@ -146,6 +146,7 @@ class RawServer:
         self.listener = socket.create_server((host, 0), family=family)
         self.port = self.listener.getsockname()[1]
         self.threads: list[threading.Thread] = []
+        self._listing = threading.Lock()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
@@ -161,9 +162,10 @@ class RawServer:
                 return
             self.peers.append(sock)
             thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
-            thread.start()
-            # Only now: whoever joins what is listed must find it started.
-            self.threads.append(thread)
+            with self._listing:
+                # Whoever joins what is listed finds it started, and finds every script that has begun.
+                thread.start()
+                self.threads.append(thread)
 
     def _run(self, sock: socket.socket) -> None:
         try:
@@ -178,9 +180,13 @@ class RawServer:
         finally:
             sock.close()
 
+    def _listed(self) -> list[threading.Thread]:
+        with self._listing:
+            return list(self.threads)
+
     def join(self, timeout: float = 10) -> None:
         """Waits for the scripts to end; raises what one of them raised."""
-        for thread in self.threads:
+        for thread in self._listed():
             thread.join(timeout)
             assert not thread.is_alive(), "the server's script has not ended"
         if self.failures:
@@ -194,7 +200,7 @@ class RawServer:
             with contextlib.suppress(OSError):
                 # Not the one of an SSLSocket, after which its thread would read TLS as if it were plain.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-        for thread in self.threads:
+        for thread in self._listed():
             thread.join(10)
         if self.failures:
             raise self.failures[0]
