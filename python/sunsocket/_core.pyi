@@ -198,7 +198,7 @@ def shut_down(timeout: float) -> None: ...
 def after_fork_in_child() -> None: ...
 def run_script(
     path: str,
-    args: list[str],
+    args: list[bytes],
     *,
     resolve: list[tuple[str, int, str]],
     ca_file: str | PathLike[str] | None,
