@@ -1,7 +1,7 @@
 """Scripts, one for each global or family of globals: what each prints is beside it, in a file that ends in ``.out``.
 
-What belongs on standard error is in a file that ends in ``.err``; where there is none, nothing belongs there. A script's arguments
-are the addresses of two echo servers, over ws and over wss.
+What belongs on standard error is in a file that ends in ``.err``; where there is none, nothing belongs there. A
+script's arguments are the addresses of two echo servers, over ws and over wss.
 """
 
 from __future__ import annotations

@@ -70,9 +70,7 @@ WAITS = {
 def test_ctrl_c_closes_with_1001_and_exits_130(start_luau, raw_server, wait):
     codes = []
     server = raw_server(closing(codes))
-    process = start_luau(
-        f"local ws = WebSocket.connect(...) print(ws.OnMessage:Wait()) {wait}", args=(server.url,)
-    )
+    process = start_luau(f"local ws = WebSocket.connect(...) print(ws.OnMessage:Wait()) {wait}", args=(server.url,))
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
