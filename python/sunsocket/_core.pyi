@@ -247,7 +247,7 @@ def after_fork_in_child() -> None:
 
 def run_script(
     path: str,
-    args: list[str],
+    args: list[bytes],
     *,
     resolve: list[tuple[str, int, str]],
     ca_file: str | PathLike[str] | None,

@@ -6,25 +6,38 @@
 
 use std::rc::Rc;
 
-use mlua::{Function, LuaString, MultiValue, Thread, Value};
-use sunsocket_net::{Connection, Firing, State};
+use mlua::{Function, LuaString, MultiValue, Thread, Value, thread::ThreadStatus};
+use sunsocket_net::{Connection, Firing};
 
+use crate::error;
 use crate::host::Host;
-use crate::signal::Which;
+use crate::signal::{self, Which};
 use crate::socket::{Socket, SocketObject};
+
+/// How many messages of one connection are fired before others, and coroutines that are due, have their turn.
+const FAIR: u32 = 1024;
+
+/// Whether everything that was due has been delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    All,
+    Some,
+}
 
 /// What is being fired.
 pub(crate) struct Batch {
     socket: Rc<Socket>,
+    /// How many more messages may be fired now.
+    budget: u32,
     /// The message whose handlers are being called.
     message: Option<(LuaString, Firing)>,
     /// OnClose's handlers, in reverse.
     close: Vec<Function>,
 }
 
-/// Everything that is due on one connection, in order: opened, messages, closed.
-pub(crate) fn deliver(host: &Rc<Host>, connection: &Connection) {
-    let Some(socket) = host.sockets.borrow().get(&connection.id()).cloned() else { return };
+/// What is due on one connection, in order: opened, messages, closed.
+pub(crate) fn deliver(host: &Rc<Host>, connection: &Connection) -> Delivered {
+    let Some(socket) = host.sockets.borrow().get(&connection.id()).cloned() else { return Delivered::All };
     if connection.take_opened() {
         opened(host, &socket);
     }
@@ -39,57 +52,75 @@ pub(crate) fn deliver(host: &Rc<Host>, connection: &Connection) {
             connection.url()
         ));
     }
-    fire(host, Batch { socket: Rc::clone(&socket), message: None, close: Vec::new() });
+    fire(host, Batch { socket: Rc::clone(&socket), budget: FAIR, message: None, close: Vec::new() });
+    if !socket.signal(Which::Message).is_idle() && connection.has_message() {
+        return Delivered::Some;
+    }
     if connection.take_closed() || connection.close_was_reported() {
         closed(host, &socket);
     }
+    Delivered::All
 }
 
 fn opened(host: &Rc<Host>, socket: &Rc<Socket>) {
     let Some(thread) = socket.opening.borrow_mut().take() else { return };
-    let outcome = match socket.connection.closed().filter(|_| socket.connection.handshake().is_none()) {
+    let failure = socket.connection.closed().filter(|_| socket.connection.handshake().is_none());
+    if failure.is_some() {
+        // Never open, so nothing to close: no signal of it can be seen.
+        host.sockets.borrow_mut().remove(&socket.connection.id());
+    } else if thread.status() != ThreadStatus::Resumable {
+        // Nobody will ever see it. 1001: the one who wanted it has gone away.
+        let _ = socket.connection.close(1001, "");
+        return;
+    }
+    let outcome = match failure {
         None => SocketObject::create(host, socket).map(|object| vec![Value::UserData(object)]),
         Some(closed) => {
             let text = closed.error.map_or_else(|| "cannot connect".to_owned(), |error| error.to_string());
-            // Never open, so nothing to close: no signal of it can be seen.
-            host.sockets.borrow_mut().remove(&socket.connection.id());
             host.lua.create_string(&text).map(|text| vec![Value::Nil, Value::String(text)])
         }
     };
     match outcome {
-        Ok(values) => host.resume(&thread, MultiValue::from_vec(values)),
-        Err(error) => host.report(&error),
+        Ok(values) => {
+            host.resume(&thread, MultiValue::from_vec(values));
+        }
+        Err(error) => host.failed(&thread, &error::message(&error)),
     }
 }
 
-/// Runs handlers until there is none left to run.
+/// Runs handlers until there is none left to run, or the budget is spent.
 fn fire(host: &Rc<Host>, batch: Batch) {
-    let before = host.batch.replace(Some(batch));
-    while host.has_handler() {
+    host.batch.replace(Some(batch));
+    while host.has_handler() && !host.was_interrupted() {
         let thread = match rested(host) {
             Ok(thread) => thread,
             Err(error) => {
-                host.report(&error);
+                host.report(&error::message(&error));
                 break;
             }
         };
-        match thread.resume::<Value>(()) {
-            Ok(value) if host.is_rest(&value) => host.idle.borrow_mut().push(thread),
-            // The handler yielded: its coroutine is its own from here on.
-            Ok(_) => {}
-            Err(error) => host.report(&error),
+        let turn = host.handler_turn.get();
+        let value = host.resume(&thread, MultiValue::from_vec(vec![Value::Number(turn as f64)]));
+        if host.is_rest(&value) {
+            host.idle.borrow_mut().push(thread);
+        } else {
+            // It failed, or its handler yielded: the coroutine is the handler's from here on.
+            host.handler_turn.set(turn + 1);
         }
-        warn_if_busy(host);
     }
     host.running.replace(None);
-    host.batch.replace(before);
+    host.batch.replace(None);
 }
 
+/// A coroutine that runs handlers. A script can end those that rest, if it kept one.
 fn rested(host: &Rc<Host>) -> mlua::Result<Thread> {
-    let idle = host.idle.borrow_mut().pop();
-    match idle {
-        Some(thread) => Ok(thread),
-        None => host.lua.create_thread(host.function("run_handlers")?),
+    loop {
+        let idle = host.idle.borrow_mut().pop();
+        match idle {
+            Some(thread) if thread.status() == ThreadStatus::Resumable => return Ok(thread),
+            Some(_) => {}
+            None => return host.lua.create_thread(host.function("run_handlers")?),
+        }
     }
 }
 
@@ -98,55 +129,59 @@ impl Host {
     fn has_handler(&self) -> bool {
         let batch = self.batch.borrow();
         let Some(batch) = &*batch else { return false };
-        let signal = batch.socket.signal(Which::Message);
         !batch.close.is_empty()
             || batch.message.is_some()
-            || ((!signal.listeners.borrow().is_empty() || !signal.waiters.borrow().is_empty())
+            || (batch.budget > 0
+                && !batch.socket.signal(Which::Message).is_idle()
                 && batch.socket.connection.has_message())
     }
 }
 
-/// The next handler and its argument; nothing when all have run.
-pub(crate) fn next_handler(host: &Rc<Host>) -> mlua::Result<(Option<Function>, Option<LuaString>)> {
-    warn_if_busy(host);
-    let mut current = host.batch.borrow_mut();
-    let Some(batch) = &mut *current else { return Ok((None, None)) };
-    if let Some(handler) = batch.close.pop() {
+/// The next handler and its argument; nil when all have run; false when the coroutine that asks has left off running
+/// handlers, because one of them yielded.
+pub(crate) fn next_handler(host: &Rc<Host>, turn: f64) -> mlua::Result<(Value, Value)> {
+    if turn != host.handler_turn.get() as f64 {
+        return Ok((Value::Boolean(false), Value::Nil));
+    }
+    host.warn_if_busy();
+    let found = |handler: Function, argument: Value| {
         host.running.replace(Some(handler.clone()));
-        return Ok((Some(handler), None));
+        Ok((Value::Function(handler), argument))
+    };
+    let none = Ok((Value::Nil, Value::Nil));
+    let mut current = host.batch.borrow_mut();
+    let Some(batch) = &mut *current else { return none };
+    if let Some(handler) = batch.close.pop() {
+        return found(handler, Value::Nil);
     }
     let signal = batch.socket.signal(Which::Message);
     loop {
         if let Some((message, firing)) = &mut batch.message {
             let next = signal.listeners.borrow_mut().next(firing);
             if let Some((_, handler)) = next {
-                host.running.replace(Some(handler.clone()));
-                return Ok((Some(handler), Some(message.clone())));
+                return found(handler, Value::String(message.clone()));
             }
             batch.message = None;
-            if signal.listeners.borrow().is_empty() {
-                batch.socket.attend();
-            }
+            batch.socket.attend();
         }
-        let waiters = std::mem::take(&mut *signal.waiters.borrow_mut());
-        if waiters.is_empty() && signal.listeners.borrow().is_empty() {
-            return Ok((None, None));
+        signal.forget_ended();
+        if batch.budget == 0 || signal.is_idle() {
+            return none;
         }
-        let Some(message) = batch.socket.take(&host.lua)? else {
-            *signal.waiters.borrow_mut() = waiters;
-            return Ok((None, None));
-        };
-        // Everybody who waits gets the same message, in the next cycle.
-        for thread in waiters {
+        let Some(message) = batch.socket.take(&host.lua)? else { return none };
+        batch.budget -= 1;
+        // Everybody who waits gets the same message, in the next cycle; whoever waits again then gets the next one.
+        for thread in std::mem::take(&mut *signal.waiters.borrow_mut()) {
             let value = MultiValue::from_vec(vec![Value::String(message.clone())]);
             host.scheduler.borrow_mut().defer(thread, value);
+            batch.budget = 0;
         }
         let firing = signal.listeners.borrow().fire();
         batch.message = Some((message, firing));
     }
 }
 
-/// Whether the coroutine is one that runs handlers right now, without having yielded.
+/// Whether a handler runs right now that has not yielded.
 pub(crate) fn in_handler(host: &Rc<Host>) -> bool {
     host.running.borrow().is_some()
 }
@@ -154,8 +189,7 @@ pub(crate) fn in_handler(host: &Rc<Host>) -> bool {
 fn closed(host: &Rc<Host>, socket: &Rc<Socket>) {
     let signal = socket.signal(Which::Close);
     loop {
-        let waiters = std::mem::take(&mut *signal.waiters.borrow_mut());
-        for thread in waiters {
+        for thread in std::mem::take(&mut *signal.waiters.borrow_mut()) {
             host.scheduler.borrow_mut().defer(thread, MultiValue::new());
         }
         let mut handlers = signal.listeners.borrow_mut().clear();
@@ -163,29 +197,20 @@ fn closed(host: &Rc<Host>, socket: &Rc<Socket>) {
             break;
         }
         handlers.reverse();
-        fire(host, Batch { socket: Rc::clone(socket), message: None, close: handlers });
+        fire(host, Batch { socket: Rc::clone(socket), budget: 0, message: None, close: handlers });
     }
-    if socket.connection.state() == State::Closed && !socket.connection.has_message() {
+    if !socket.connection.has_message() {
         let handlers = socket.signal(Which::Message).listeners.borrow_mut().clear();
         drop(handlers);
-        // Coroutines that wait for a message of this socket wait in vain.
-        socket.signal(Which::Message).waiters.borrow_mut().clear();
+        let waiters = std::mem::take(&mut *socket.signal(Which::Message).waiters.borrow_mut());
+        for thread in waiters {
+            match signal::no_message(&host.lua, socket) {
+                Ok(text) => {
+                    let values = MultiValue::from_vec(vec![Value::Nil, text]);
+                    host.scheduler.borrow_mut().defer(thread, values);
+                }
+                Err(error) => host.failed(&thread, &error::message(&error)),
+            }
+        }
     }
-}
-
-fn warn_if_busy(host: &Rc<Host>) {
-    let Some(report) = host.reactor.take_busy_report() else { return };
-    let name = host.running.borrow().as_ref().map_or_else(
-        || "the script".to_owned(),
-        |handler| {
-            let info = handler.info();
-            let source = info.short_src.unwrap_or_default();
-            let line = info.line_defined.map_or_else(String::new, |line| format!(":{line}"));
-            format!("the handler at {source}{line}")
-        },
-    );
-    host.warn(&format!(
-        "{name} was busy for {:.1} s; pings were answered meanwhile, but nothing else ran",
-        report.away.as_secs_f64()
-    ));
 }

@@ -1,40 +1,56 @@
-//! Errors in words: the message first, then where it came from, without the host's own frames.
+//! Errors in words, and Rust functions that raise them as scripts expect.
 
-/// The whole report of an error that ended a coroutine.
-pub(crate) fn describe(error: &mlua::Error) -> String {
-    match error {
-        mlua::Error::CallbackError { traceback, cause } => {
-            let mut root = cause;
-            while let mlua::Error::CallbackError { cause, .. } = root.as_ref() {
-                root = cause;
-            }
-            clean(&format!("{}\n{traceback}", message(root)))
-        }
-        other => clean(&message(other)),
+use std::rc::Rc;
+
+use mlua::{FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Value};
+
+use crate::host::Host;
+
+/// What a script calls the type of a value.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Integer(_) => "number",
+        other => other.type_name(),
     }
 }
 
-/// The message alone.
+/// The message of an error, without a traceback.
 pub(crate) fn message(error: &mlua::Error) -> String {
-    match error {
+    let text = match error {
         mlua::Error::RuntimeError(text) => text.clone(),
         mlua::Error::SyntaxError { message, .. } => message.clone(),
         mlua::Error::CallbackError { cause, .. } => message(cause),
         mlua::Error::WithContext { context, cause } => format!("{context}: {}", message(cause)),
+        mlua::Error::BadArgument { pos, cause, .. } => format!("argument {pos}: {}", message(cause)),
         other => other.to_string(),
+    };
+    match text.find("\nstack traceback:") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
     }
 }
 
-/// Drops the frames that are the host's.
-fn clean(text: &str) -> String {
-    let lines = text.lines().filter(|line| {
-        !line.contains("sunsocket-prelude")
-            && !line.trim_start().starts_with("[C]")
-            && !line.contains("in function <[C]")
-    });
-    let mut lines: Vec<&str> = lines.collect();
-    while lines.last().is_some_and(|line| line.trim().is_empty() || line.trim() == "stack traceback:") {
-        lines.pop();
-    }
-    lines.join("\n")
+/// A function for scripts. What it raises is a string with the file and line of its caller: an error that a Rust function
+/// raises by itself is a userdata, and scripts look into the string that `pcall` caught.
+pub(crate) fn raising<A, R>(
+    host: &Rc<Host>,
+    call: impl Fn(&Lua, A) -> mlua::Result<R> + 'static,
+) -> mlua::Result<Function>
+where
+    A: FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    let inner = host.lua.create_function(move |lua, args: MultiValue| {
+        let results = A::from_lua_multi(args, lua)
+            .and_then(|args| call(lua, args))
+            .and_then(|results| results.into_lua_multi(lua));
+        match results {
+            Ok(mut results) => {
+                results.push_front(Value::Nil);
+                Ok(results)
+            }
+            Err(error) => message(&error).into_lua(lua).map(|text| MultiValue::from_vec(vec![text])),
+        }
+    })?;
+    host.function("raising")?.call(inner)
 }

@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use mlua::{Function, Lua, Thread, Value};
+use mlua::{Function, IntoLua, Lua, MultiValue, Thread, Value, thread::ThreadStatus};
 use sunsocket_net::{ConnectOptions, Reactor};
 
 use crate::delivery::Batch;
@@ -28,10 +29,14 @@ pub(crate) struct Host {
     pub(crate) idle: RefCell<Vec<Thread>>,
     /// The messages that are being fired, while they are.
     pub(crate) batch: RefCell<Option<Batch>>,
-    /// Functions that the prelude gives back to us.
-    pub(crate) prelude: RefCell<HashMap<&'static str, Function>>,
+    /// Counts the coroutines that left off running handlers: each runs them in a turn of its own.
+    pub(crate) handler_turn: Cell<u64>,
+    /// Functions that the prelude gives back to us, and those made of them.
+    pub(crate) functions: RefCell<HashMap<&'static str, Function>>,
     /// The handler that began last, for a warning.
     pub(crate) running: RefCell<Option<Function>>,
+    /// The script's file.
+    pub(crate) script: RefCell<PathBuf>,
     /// The script's main coroutine, and whether it failed.
     pub(crate) main: RefCell<Option<Thread>>,
     pub(crate) failed: Cell<bool>,
@@ -50,7 +55,7 @@ impl Host {
         color: bool,
         interrupted: Box<dyn FnMut() -> bool>,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        let host = Rc::new(Self {
             lua,
             reactor,
             configure,
@@ -58,15 +63,19 @@ impl Host {
             sockets: RefCell::default(),
             idle: RefCell::default(),
             batch: RefCell::default(),
-            prelude: RefCell::default(),
+            handler_turn: Cell::new(0),
+            functions: RefCell::default(),
             running: RefCell::default(),
+            script: RefCell::default(),
             main: RefCell::default(),
             failed: Cell::new(false),
             interrupted: RefCell::new(interrupted),
             ending: Cell::new(false),
             output: RefCell::new(io::BufWriter::with_capacity(64 << 10, io::stdout())),
             color,
-        })
+        });
+        host.lua.set_app_data(Rc::downgrade(&host));
+        host
     }
 
     /// Whether the script is to end. Asks anew each time until the answer is yes.
@@ -82,13 +91,13 @@ impl Host {
         self.ending.get()
     }
 
-    /// A function of the prelude.
+    /// A function by the name that it is kept under.
     pub(crate) fn function(&self, name: &'static str) -> mlua::Result<Function> {
-        let functions = self.prelude.borrow();
-        functions.get(name).cloned().ok_or_else(|| mlua::Error::runtime(format!("the prelude has no {name}")))
+        let functions = self.functions.borrow();
+        functions.get(name).cloned().ok_or_else(|| mlua::Error::runtime(format!("the host has no {name}")))
     }
 
-    /// Writes a line to standard output; it is seen when the host next sleeps, at the latest.
+    /// Writes a line to standard output; it is seen when the host next sleeps, and soon while the script runs.
     pub(crate) fn print(&self, line: &[u8]) {
         let mut output = self.output.borrow_mut();
         // A reader that has gone away (`| head`) is no business of the script's.
@@ -96,7 +105,10 @@ impl Host {
     }
 
     pub(crate) fn flush(&self) {
-        let _ = self.output.borrow_mut().flush();
+        let mut output = self.output.borrow_mut();
+        if !output.buffer().is_empty() {
+            let _ = output.flush();
+        }
     }
 
     /// Writes to standard error, after everything that was printed before.
@@ -114,43 +126,68 @@ impl Host {
         self.complain(line, "33");
     }
 
-    /// An error that ended a coroutine.
-    pub(crate) fn report(&self, error: &mlua::Error) {
-        if self.was_interrupted() {
-            // It is the interrupt itself that ends the coroutine.
-            return;
+    /// Reports an error. Once an interrupt came, errors are its doing.
+    pub(crate) fn report(&self, text: &str) {
+        if !self.was_interrupted() {
+            self.complain(text, "31");
         }
-        self.complain(&error::describe(error), "31");
     }
 
-    /// Resumes a coroutine; its error is reported and ends it alone.
-    pub(crate) fn resume(self: &Rc<Self>, thread: &Thread, args: mlua::MultiValue) {
-        let result = thread.resume::<Value>(args);
-        if let Some(report) = self.reactor.take_busy_report() {
-            self.warn(&format!(
-                "the script ran for {:.1} s without a pause; pings were answered meanwhile, but nothing else ran",
-                report.away.as_secs_f64()
-            ));
+    /// An error has ended a coroutine.
+    pub(crate) fn failed(&self, thread: &Thread, text: &str) {
+        self.report(text);
+        if self.main.borrow().as_ref() == Some(thread) {
+            self.failed.set(true);
         }
-        match result {
-            Ok(value) => {
-                // A handler's coroutine that has come to its end after a pause can run the next.
-                if self.is_rest(&value) {
-                    self.idle.borrow_mut().push(thread.clone());
-                }
-            }
-            Err(error) => {
-                self.report(&error);
-                if self.main.borrow().as_ref() == Some(thread) {
-                    self.failed.set(true);
-                }
-            }
+    }
+
+    /// Resumes a coroutine and returns what it yields; an error is reported and ends it alone. One that has ended meanwhile,
+    /// by `task.cancel` or `coroutine.close`, is left in peace.
+    pub(crate) fn resume(&self, thread: &Thread, mut args: MultiValue) -> Value {
+        if thread.status() != ThreadStatus::Resumable {
+            return Value::Nil;
         }
+        args.push_front(Value::Thread(thread.clone()));
+        let result = self.function("run").and_then(|run| run.call::<Value>(args));
+        self.warn_if_busy();
+        result.unwrap_or_else(|error| {
+            self.failed(thread, &error::message(&error));
+            Value::Nil
+        })
+    }
+
+    /// Says that the script did not pause for long, if so, and in which handler.
+    pub(crate) fn warn_if_busy(&self) {
+        let Some(report) = self.reactor.take_busy_report() else { return };
+        let name = self.running.borrow().as_ref().map_or_else(
+            || "the script".to_owned(),
+            |handler| {
+                let info = handler.info();
+                let source = info.short_src.unwrap_or_default();
+                let line = info.line_defined.map_or_else(String::new, |line| format!(":{line}"));
+                format!("the handler at {source}{line}")
+            },
+        );
+        self.warn(&format!(
+            "{name} was busy for {:.1} s; pings were answered meanwhile, but nothing else ran",
+            report.away.as_secs_f64()
+        ));
     }
 
     /// Whether a coroutine that yielded this rests, waiting for the next handler to run.
     pub(crate) fn is_rest(&self, value: &Value) -> bool {
         matches!(value, Value::LightUserData(mark) if mark.0 == REST.0)
+    }
+}
+
+/// A function of the host's as a member of a class, by the name that it is kept under.
+pub(crate) struct Kept(pub(crate) &'static str);
+
+impl IntoLua for Kept {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        let host = lua.app_data_ref::<Weak<Host>>().and_then(|host| host.upgrade());
+        let host = host.ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
+        host.function(self.0).map(Value::Function)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use mlua::{Lua, Table, Value};
 
+use crate::error::type_name;
+
 /// Tables nested deeper than this are taken for a circle.
 const DEEPEST: usize = 100;
 
@@ -28,7 +30,7 @@ fn to_json(value: &Value, depth: usize) -> Result<serde_json::Value, String> {
             .to_owned()
             .into(),
         Value::Table(table) => table_to_json(table, depth)?,
-        other => return Err(format!("JSONEncode: a {} has no JSON form", other.type_name())),
+        other => return Err(format!("JSONEncode: a {} has no JSON form", type_name(other))),
     })
 }
 
@@ -54,7 +56,7 @@ fn table_to_json(table: &Table, depth: usize) -> Result<serde_json::Value, Strin
                 object.insert(key.to_owned(), to_json(&value, depth + 1)?);
             }
             Value::Integer(_) | Value::Number(_) => array.push(value),
-            other => return Err(format!("JSONEncode: a {} cannot be a key", other.type_name())),
+            other => return Err(format!("JSONEncode: a {} cannot be a key", type_name(&other))),
         }
     }
     match (array.len(), object.is_empty()) {

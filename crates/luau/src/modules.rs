@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The file that `path` names in a script whose chunk is `source`.
+use mlua::{Function, Lua, chunk::ChunkMode};
+
+use crate::error;
+
+/// The file that `path` names in the script with the name `requirer`.
 ///
 /// # Errors
 /// What was looked for, and where.
-pub(crate) fn find(path: &str, source: &str) -> Result<PathBuf, String> {
-    let requirer = Path::new(source.trim_start_matches(['@', '=']));
+pub(crate) fn find(path: &str, requirer: &Path) -> Result<PathBuf, String> {
     let folder = requirer.parent().unwrap_or_else(|| Path::new("."));
     let base = folder.join(path);
     let with = |ending: &str| {
@@ -27,10 +30,32 @@ pub(crate) fn find(path: &str, source: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// A module's source.
+/// Compiles a file.
 ///
 /// # Errors
-/// Why it cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+/// Why it cannot be read, or where its syntax is wrong.
+pub(crate) fn load(lua: &Lua, path: &Path) -> Result<Function, String> {
+    let source = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    compile(lua, without_prefix(&source), format!("@{}", path.display()))
+}
+
+/// Compiles a text. What looks like bytecode is not taken for it: the VM trusts bytecode, and a file may hold anything.
+///
+/// # Errors
+/// Where its syntax is wrong.
+pub(crate) fn compile(lua: &Lua, source: Vec<u8>, name: String) -> Result<Function, String> {
+    if source.first().is_some_and(|byte| *byte < b'\t') {
+        return Err(format!("{}: this is binary, not a script", name.trim_start_matches(['@', '='])));
+    }
+    let chunk = lua.load(source).set_mode(ChunkMode::Text).set_name(name);
+    chunk.into_function().map_err(|failure| error::message(&failure))
+}
+
+/// The source without the byte order mark that some editors put before it, and with a `#!` line as a comment.
+fn without_prefix(source: &[u8]) -> Vec<u8> {
+    let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
+    match source.strip_prefix(b"#!") {
+        Some(rest) => [b"--", rest].concat(),
+        None => source.to_vec(),
+    }
 }

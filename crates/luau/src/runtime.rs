@@ -1,7 +1,6 @@
 //! A script from its start to its end.
 
 use std::cell::Cell;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,8 +8,9 @@ use std::time::{Duration, Instant};
 use mlua::{Lua, MultiValue, Value, VmState};
 use sunsocket_net::{Reactor, Role};
 
+use crate::delivery::Delivered;
 use crate::host::{Configure, Host};
-use crate::{delivery, globals};
+use crate::{delivery, error, globals, modules};
 
 /// How often a script that does not pause is looked at for an interrupt, and how many steps it may take in between
 /// without a look at the clock.
@@ -26,7 +26,7 @@ pub struct RunOptions {
     /// The script.
     pub path: PathBuf,
     /// Its arguments, `...` in it.
-    pub args: Vec<String>,
+    pub args: Vec<Vec<u8>>,
     /// Sets what is the same for every connection: addresses, certificates, headers.
     pub configure: Configure,
     /// Whether standard error may have colours.
@@ -37,13 +37,6 @@ pub struct RunOptions {
 /// Returns the exit status: 0; 1 when the main coroutine failed; 130 after an interrupt.
 pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> i32 {
     let RunOptions { path, args, configure, color } = options;
-    let source = match fs::read(&path) {
-        Ok(source) => source,
-        Err(error) => {
-            eprintln!("sunsocket: cannot read the script {}: {error}", path.display());
-            return 2;
-        }
-    };
     let reactor = match Reactor::new(Role::Thread) {
         Ok(reactor) => reactor,
         Err(error) => {
@@ -52,10 +45,10 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
         }
     };
     let host = Host::new(Lua::new(), reactor, configure, color, Box::new(interrupted));
-    let status = match start(&host, &source, &path, &args) {
+    let status = match start(&host, &path, &args) {
         Ok(()) => turn_until_idle(&host),
-        Err(error) => {
-            host.report(&error);
+        Err(problem) => {
+            host.report(&problem);
             1
         }
     };
@@ -64,20 +57,18 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
 }
 
 /// Compiles the script and schedules its main coroutine.
-fn start(host: &Rc<Host>, source: &[u8], path: &Path, args: &[String]) -> mlua::Result<()> {
-    globals::install(host)?;
+fn start(host: &Rc<Host>, path: &Path, args: &[Vec<u8>]) -> Result<(), String> {
+    let said = |error: mlua::Error| error::message(&error);
     let lua = &host.lua;
-    // A script may begin with `#!`, to be run as a command.
-    let source = match source.strip_prefix(b"#!") {
-        Some(rest) => [b"--", rest].concat(),
-        None => source.to_vec(),
-    };
-    let chunk = lua.load(source).set_name(format!("@{}", path.display())).into_function()?;
-    let main = lua.create_thread(chunk)?;
-    let args =
-        args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect::<mlua::Result<Vec<_>>>()?;
+    host.script.replace(path.to_owned());
+    globals::install(host).map_err(said)?;
+    // From here on the libraries are read-only, and the script's globals are its own.
+    lua.sandbox(true).map_err(said)?;
+    let main = lua.create_thread(modules::load(lua, path)?).map_err(said)?;
+    let args: mlua::Result<Vec<_>> =
+        args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
     host.main.replace(Some(main.clone()));
-    host.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args));
+    host.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
     interrupt_long_runs(host);
     Ok(())
 }
@@ -95,6 +86,8 @@ fn interrupt_long_runs(host: &Rc<Host>) {
                 return Ok(VmState::Continue);
             }
             looked.set(Instant::now());
+            // What was printed is to be seen while the script goes on.
+            host.flush();
         }
         // Again and again once it has come: a pcall of the script's must not swallow it.
         if host.is_ending() { Err(mlua::Error::runtime("interrupted")) } else { Ok(VmState::Continue) }
@@ -132,12 +125,16 @@ fn turn_until_idle(host: &Rc<Host>) -> i32 {
     }
 }
 
-/// One turn of the reactor, and everything that it brought.
+/// One turn of the reactor, and what it brought.
 fn turn(host: &Rc<Host>, until: Instant) {
     host.reactor.turn(Some(until));
     let _dispatch = host.reactor.dispatch();
     while let Some(connection) = host.reactor.next_ready() {
-        delivery::deliver(host, &connection);
+        if delivery::deliver(host, &connection) == Delivered::Some {
+            // Its turn comes again, behind the others that are ready; coroutines that are due come first.
+            connection.request_delivery();
+            break;
+        }
         if connection.close_was_reported() {
             host.sockets.borrow_mut().remove(&connection.id());
         }

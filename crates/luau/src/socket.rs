@@ -1,13 +1,14 @@
 //! The socket as a script sees it: userdata with the class' members, and fields of the script's own.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{AnyUserData, Lua, MetaMethod, Table, Thread, UserData, UserDataFields, UserDataMethods, Value};
 use sunsocket_net::{ConnectOptions, Connection, MessageKind, Room, State};
 
-use crate::host::Host;
+use crate::error::{raising, type_name};
+use crate::host::{Host, Kept};
 use crate::signal::{Signal, SignalState, Which};
 
 /// One connection's Luau side.
@@ -71,63 +72,82 @@ pub(crate) struct SocketObject {
     on_message: AnyUserData,
     on_close: AnyUserData,
     fields: Table,
-    host: Weak<Host>,
 }
+
+/// The names that a script cannot give to fields of its own.
+const MEMBERS: [&str; 4] = ["OnMessage", "OnClose", "Send", "Close"];
 
 impl SocketObject {
     pub(crate) fn create(host: &Rc<Host>, socket: &Rc<Socket>) -> mlua::Result<AnyUserData> {
         let lua = &host.lua;
-        let signal = |which| {
-            lua.create_userdata(Signal { host: Rc::downgrade(host), socket: Rc::clone(socket), which })
-        };
+        let signal = |which| lua.create_userdata(Signal { socket: Rc::clone(socket), which });
         lua.create_userdata(Self {
             socket: Rc::clone(socket),
             on_message: signal(Which::Message)?,
             on_close: signal(Which::Close)?,
             fields: lua.create_table()?,
-            host: Rc::downgrade(host),
         })
     }
+}
+
+/// Makes the methods that raise; they are kept by their names.
+pub(crate) fn install(host: &Rc<Host>) -> mlua::Result<()> {
+    let close = raising(host, |_, (object, code, reason): (Value, Value, Value)| {
+        let Some(socket) = of(&object) else {
+            return Err(mlua::Error::runtime("Close is called with a colon on a WebSocket: ws:Close()"));
+        };
+        let (code, reason) = close_arguments(&code, &reason).map_err(mlua::Error::runtime)?;
+        socket.connection.close(code, &reason).map_err(|error| mlua::Error::runtime(error.to_string()))
+    })?;
+    let set_field = raising(host, |_, (object, name, value): (AnyUserData, Value, Value)| {
+        if let Value::String(text) = &name
+            && MEMBERS.iter().any(|member| text.as_bytes() == member.as_bytes())
+        {
+            let text = format!("{} is a member of the WebSocket and cannot be replaced", text.display());
+            return Err(mlua::Error::runtime(text));
+        }
+        object.borrow::<SocketObject>()?.fields.raw_set(name, value)
+    })?;
+    let mut functions = host.functions.borrow_mut();
+    functions.insert("Close", close);
+    functions.insert("set_field", set_field);
+    Ok(())
+}
+
+/// The arguments of `Close`: 1000 and no reason when they are not there.
+fn close_arguments(code: &Value, reason: &Value) -> Result<(u16, String), String> {
+    let code = match code {
+        Value::Nil => 1000,
+        Value::Integer(code) => {
+            u16::try_from(*code).map_err(|_| format!("Close: {code} is no close code"))?
+        }
+        Value::Number(code) if code.fract() == 0.0 && (0.0..=65535.0).contains(code) => *code as u16,
+        Value::Number(code) => return Err(format!("Close: {code} is no close code")),
+        other => return Err(format!("Close takes a number as its code, not {}", type_name(other))),
+    };
+    let reason = match reason {
+        Value::Nil => String::new(),
+        Value::String(reason) => {
+            reason.to_str().map_err(|_| "Close: the reason is not valid UTF-8".to_owned())?.to_owned()
+        }
+        other => return Err(format!("Close takes a string as its reason, not {}", type_name(other))),
+    };
+    Ok((code, reason))
 }
 
 impl UserData for SocketObject {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, "WebSocket");
+        fields.add_meta_field(MetaMethod::NewIndex, Kept("set_field"));
         fields.add_field_method_get("OnMessage", |_, object| Ok(object.on_message.clone()));
         fields.add_field_method_get("OnClose", |_, object| Ok(object.on_close.clone()));
-        fields.add_field_method_get("Send", |_, object| {
-            let host = object.host.upgrade().ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
-            host.function("send")
-        });
+        fields.add_field("Send", Kept("send"));
+        fields.add_field("Close", Kept("Close"));
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("Close", |_, object, (code, reason): (Option<f64>, Option<String>)| {
-            let code = code.unwrap_or(1000.0);
-            if code.fract() != 0.0 || !(0.0..=65535.0).contains(&code) {
-                return Err(mlua::Error::runtime(format!(
-                    "Close takes a whole number as its code, not {code}"
-                )));
-            }
-            object
-                .socket
-                .connection
-                .close(code as u16, reason.as_deref().unwrap_or_default())
-                .map_err(|error| mlua::Error::runtime(error.to_string()))
-        });
         methods.add_meta_method(MetaMethod::Index, |_, object, name: Value| {
             object.fields.raw_get::<Value>(name)
-        });
-        methods.add_meta_method(MetaMethod::NewIndex, |_, object, (name, value): (Value, Value)| {
-            if let Value::String(text) = &name
-                && ["OnMessage", "OnClose", "Send", "Close"]
-                    .iter()
-                    .any(|member| text.as_bytes() == member.as_bytes())
-            {
-                let text = format!("{} is a member of the WebSocket and cannot be replaced", text.display());
-                return Err(mlua::Error::runtime(text));
-            }
-            object.fields.raw_set(name, value)
         });
         methods.add_meta_method(MetaMethod::ToString, |_, object, ()| {
             Ok(format!("WebSocket {}", object.socket.connection.url()))
@@ -152,7 +172,7 @@ pub(crate) fn send(_: &Lua, (object, message): (Value, Value)) -> mlua::Result<(
         other => {
             return wrong(format!(
                 "Send takes a string (or a buffer), not {}; use tostring() or HttpService:JSONEncode()",
-                other.type_name()
+                type_name(other)
             ));
         }
     };
@@ -175,5 +195,21 @@ pub(crate) fn wait_for_room(object: &Value, thread: Thread) {
         if !socket.connection.is_full() || socket.connection.state() == State::Closed {
             socket.connection.request_room_report();
         }
+    }
+}
+
+/// Forgets a coroutine wherever it waits. What it was connecting is given up.
+pub(crate) fn forget(host: &Rc<Host>, thread: &Thread) {
+    let sockets: Vec<_> = host.sockets.borrow().values().cloned().collect();
+    for socket in sockets {
+        if socket.opening.borrow_mut().take_if(|opening| opening == thread).is_some() {
+            host.sockets.borrow_mut().remove(&socket.connection.id());
+            socket.connection.abort();
+        }
+        socket.room.borrow_mut().retain(|other| other != thread);
+        for which in [Which::Message, Which::Close] {
+            socket.signal(which).waiters.borrow_mut().retain(|other| other != thread);
+        }
+        socket.attend();
     }
 }

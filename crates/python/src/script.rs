@@ -18,7 +18,7 @@ use sunsocket_net::Resolve;
 pub(crate) fn run_script(
     py: Python<'_>,
     path: PathBuf,
-    args: Vec<String>,
+    args: Vec<Vec<u8>>,
     resolve: Vec<(String, u16, String)>,
     ca_file: Option<PathBuf>,
     ca_data: Option<Vec<u8>>,

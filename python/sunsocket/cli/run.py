@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def _resolve(text: str) -> tuple[str, int, str]:
     if not (host and colon and colon2 and port.isdecimal() and 0 < int(port) < 65536):
         raise problem
     if address.startswith("["):
-        ip, _, tail = address[1:].partition("]")
+        ip, bracket, tail = address[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")):
+            raise problem
         other = tail.removeprefix(":")
     else:
         ip, _, other = address.partition(":")
@@ -52,7 +55,12 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise argparse.ArgumentTypeError(f'{text!r} is not "Name: value"')
-    return name.strip(), value.strip()
+    name, value = name.strip(), value.strip()
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise argparse.ArgumentTypeError(f"{name!r} is not a header's name")
+    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        raise argparse.ArgumentTypeError(f"{text!r} has a line break or another control character in it")
+    return name, value
 
 
 def add_parser(commands: Any) -> None:
@@ -136,10 +144,10 @@ def run(options: argparse.Namespace) -> int:
                 return _fail(str(error))
             resolve = [("ws://*", 0, f"127.0.0.1:{plain.port}"), ("wss://*", 0, f"127.0.0.1:{secure.port}")]
             ca_data = secure.ca_pem
-        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         return _core.run_script(
             os.fspath(Path(options.script)),
-            options.args,
+            [os.fsencode(arg) for arg in options.args],
             resolve=resolve,
             ca_file=options.cacert,
             ca_data=ca_data,

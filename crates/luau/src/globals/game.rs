@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use mlua::{LuaString, Table, Value};
 
+use crate::error::{raising, type_name};
 use crate::host::Host;
 use crate::json;
 
@@ -12,32 +13,32 @@ pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
     let service = lua.create_table()?;
     service.set(
         "JSONEncode",
-        lua.create_function(|_, (_, value): (Value, Value)| {
-            json::encode(&value).map_err(mlua::Error::runtime)
-        })?,
+        raising(host, |_, (_, value): (Value, Value)| json::encode(&value).map_err(mlua::Error::runtime))?,
     )?;
     service.set(
         "JSONDecode",
-        lua.create_function(|lua, (_, text): (Value, LuaString)| {
-            json::decode(lua, &text.as_bytes()).map_err(mlua::Error::runtime)
+        raising(host, |lua, (_, text): (Value, Value)| {
+            json::decode(lua, &text_of(&text, "JSONDecode")?.as_bytes()).map_err(mlua::Error::runtime)
         })?,
     )?;
     service.set(
         "GenerateGUID",
-        lua.create_function(|_, (_, braces): (Value, Option<bool>)| {
+        raising(host, |_, (_, braces): (Value, Option<bool>)| {
             let guid = guid().map_err(|error| mlua::Error::runtime(format!("no random bytes: {error}")))?;
             Ok(if braces.unwrap_or(true) { format!("{{{guid}}}") } else { guid })
         })?,
     )?;
     service.set(
         "UrlEncode",
-        lua.create_function(|_, (_, text): (Value, LuaString)| Ok(url_encode(&text.as_bytes())))?,
+        raising(host, |_, (_, text): (Value, Value)| {
+            Ok(url_encode(&text_of(&text, "UrlEncode")?.as_bytes()))
+        })?,
     )?;
     service.set_readonly(true);
     let game = lua.create_table()?;
     game.set(
         "GetService",
-        lua.create_function(move |_, (_, name): (Value, String)| match name.as_str() {
+        raising(host, move |_, (_, name): (Value, Value)| match &*text_of(&name, "GetService")?.to_string_lossy() {
             "HttpService" => Ok::<Table, mlua::Error>(service.clone()),
             other => Err(mlua::Error::runtime(format!(
                 "there is no service {other:?} outside a game; HttpService is the one that scripts have here"
@@ -46,6 +47,14 @@ pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
     )?;
     game.set_readonly(true);
     lua.globals().set("game", game)
+}
+
+/// The string that a method of a service takes.
+fn text_of(value: &Value, method: &str) -> mlua::Result<LuaString> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        other => Err(mlua::Error::runtime(format!("{method} takes a string, not {}", type_name(other)))),
+    }
 }
 
 /// A random GUID (RFC 9562, version 4), in capitals.

@@ -1,13 +1,15 @@
 //! The globals that yield: what Rust lends to `prelude.luau`, and what comes back.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use mlua::{Function, LuaString, Table, Thread, Value};
 
 use crate::host::{Host, REST};
-use crate::{delivery, error, modules, signal, socket};
+use crate::{delivery, json, modules, signal, socket};
 
 const SOURCE: &str = include_str!("../prelude.luau");
 
@@ -16,12 +18,12 @@ pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
     let functions: Table =
         lua.load(SOURCE).set_name("=sunsocket-prelude").call((lend(host)?, Value::LightUserData(REST)))?;
     let mut kept = HashMap::new();
-    for name in ["run_handlers", "send", "wait_signal"] {
+    for name in ["run", "run_handlers", "raising", "send", "wait_signal"] {
         kept.insert(name, functions.get::<Function>(name)?);
     }
-    host.prelude.replace(kept);
+    host.functions.replace(kept);
     let globals = lua.globals();
-    for name in ["task", "wait", "spawn", "delay", "require", "loadstring", "getgenv"] {
+    for name in ["print", "warn", "task", "wait", "spawn", "delay", "require", "loadstring", "getgenv"] {
         globals.set(name, functions.get::<Value>(name)?)?;
     }
     let class = lua.create_table()?;
@@ -34,11 +36,10 @@ pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
 fn lend(host: &Rc<Host>) -> mlua::Result<Table> {
     let lua = &host.lua;
     let lent = lua.create_table()?;
-    lent.set("globals", lua.globals())?;
     let this = Rc::clone(host);
-    lent.set("next_handler", lua.create_function(move |_, ()| delivery::next_handler(&this))?)?;
+    lent.set("next_handler", lua.create_function(move |_, turn: f64| delivery::next_handler(&this, turn))?)?;
     let this = Rc::clone(host);
-    lent.set("in_handler", lua.create_function(move |_, _: Thread| Ok(delivery::in_handler(&this)))?)?;
+    lent.set("in_handler", lua.create_function(move |_, ()| Ok(delivery::in_handler(&this)))?)?;
     let this = Rc::clone(host);
     lent.set(
         "start_connect",
@@ -58,17 +59,26 @@ fn lend(host: &Rc<Host>) -> mlua::Result<Table> {
 
     let this = Rc::clone(host);
     lent.set(
-        "report",
-        lua.create_function(move |_, text: LuaString| {
-            this.report(&mlua::Error::runtime(text.to_string_lossy()));
+        "failed",
+        lua.create_function(move |_, (thread, text): (Thread, LuaString)| {
+            this.failed(&thread, &text.to_string_lossy());
+            Ok(())
+        })?,
+    )?;
+    lent.set("json", lua.create_function(|_, value: Value| Ok(json::encode(&value).ok()))?)?;
+    let this = Rc::clone(host);
+    lent.set(
+        "print",
+        lua.create_function(move |_, line: LuaString| {
+            this.print(&line.as_bytes());
             Ok(())
         })?,
     )?;
     let this = Rc::clone(host);
     lent.set(
-        "rest",
-        lua.create_function(move |_, thread: Thread| {
-            this.idle.borrow_mut().push(thread);
+        "warn",
+        lua.create_function(move |_, line: LuaString| {
+            this.warn(&line.to_string_lossy());
             Ok(())
         })?,
     )?;
@@ -91,13 +101,24 @@ fn lend(host: &Rc<Host>) -> mlua::Result<Table> {
     let this = Rc::clone(host);
     lent.set(
         "cancel",
-        lua.create_function(move |_, thread: Thread| Ok(this.scheduler.borrow_mut().cancel(&thread)))?,
+        lua.create_function(move |_, thread: Thread| {
+            this.scheduler.borrow_mut().cancel(&thread);
+            socket::forget(&this, &thread);
+            Ok(())
+        })?,
     )?;
 
+    let this = Rc::clone(host);
     lent.set(
         "find_module",
-        lua.create_function(|lua, (path, source): (String, String)| {
-            Ok(match modules::find(&path, &source) {
+        lua.create_function(move |lua, path: String| {
+            // Who calls `require`, perhaps through pcall. Not by debug.info: that shortens a long path.
+            let source = |level| lua.inspect_stack(level, |frame| frame.source().source.map(Cow::into_owned));
+            let requirer = (2..)
+                .map_while(source)
+                .find_map(|source| source?.strip_prefix('@').map(PathBuf::from))
+                .unwrap_or_else(|| this.script.borrow().clone());
+            Ok(match modules::find(&path, &requirer) {
                 Ok(found) => (Some(lua.create_string(found.to_string_lossy().as_bytes())?), None),
                 Err(problem) => (None, Some(problem)),
             })
@@ -105,26 +126,24 @@ fn lend(host: &Rc<Host>) -> mlua::Result<Table> {
     )?;
     lent.set(
         "load_module",
-        lua.create_function(|lua, key: String| {
-            let compiled = modules::read(Path::new(&key)).and_then(|source| {
-                let chunk = lua.load(source).set_name(format!("@{key}"));
-                chunk.into_function().map_err(|failure| error::message(&failure))
-            });
-            Ok(match compiled {
-                Ok(function) => (Some(function), None),
-                Err(problem) => (None, Some(problem)),
-            })
-        })?,
+        lua.create_function(|lua, key: String| Ok(either(modules::load(lua, Path::new(&key)))))?,
     )?;
     lent.set(
         "compile",
         lua.create_function(|lua, (source, name): (LuaString, String)| {
-            let chunk = lua.load(source.as_bytes().to_vec()).set_name(name);
-            Ok(match chunk.into_function() {
-                Ok(function) => (Some(function), None),
-                Err(failure) => (None, Some(error::message(&failure))),
-            })
+            Ok(either(modules::compile(lua, source.as_bytes().to_vec(), name)))
         })?,
     )?;
+    lent.set("environment", lua.create_function(|lua, ()| Ok(lua.globals()))?)?;
+    let start = Instant::now();
+    lent.set("time", lua.create_function(move |_, ()| Ok(start.elapsed().as_secs_f64()))?)?;
     Ok(lent)
+}
+
+/// A function, or nil and what is wrong.
+fn either(compiled: Result<Function, String>) -> (Option<Function>, Option<String>) {
+    match compiled {
+        Ok(function) => (Some(function), None),
+        Err(problem) => (None, Some(problem)),
+    }
 }

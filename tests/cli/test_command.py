@@ -1,0 +1,173 @@
+"""``sunsocket`` and the flags of ``sunsocket run``: what they do, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import sunsocket
+from tests.conftest import SUNSOCKET, environment
+
+
+def command(*args, **env):
+    return subprocess.run(
+        [str(SUNSOCKET), *args], capture_output=True, text=True, timeout=20, env={**environment(), **env}
+    )
+
+
+def test_version():
+    assert command("--version").stdout == f"sunsocket {sunsocket.__version__}\n"
+
+
+@pytest.mark.parametrize("args", [("--help",), ("run", "--help")], ids=["sunsocket", "run"])
+def test_help_shows_examples(args):
+    done = command(*args)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "examples:\n  sunsocket run bot.luau\n" in done.stdout
+    assert "--local-echo" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_no_command_prints_help_and_fails():
+    done = command()
+    assert done.returncode == 2
+    assert "sunsocket run bot.luau" in done.stderr
+
+
+def test_python_runs_it_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "sunsocket.cli", "--version"], capture_output=True, text=True, timeout=20
+    )
+    assert done.stdout == f"sunsocket {sunsocket.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--resolve", "example.com:443"), "'example.com:443' is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "example.com:x:127.0.0.1"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "example.com:443:localhost:1"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "example.com:443:127.0.0.1:70000"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "example.com:443:[::1"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--header", "no colon"), "'no colon' is not \"Name: value\""),
+        (("--header", ": no name"), 'is not "Name: value"'),
+        (("--header", "X: a\r\nY: b"), "a line break"),
+        (("--header", "X y: a"), "is not a header's name"),
+        (("--unknown",), "unrecognized arguments: --unknown"),
+        (("--cacert",), "--cacert"),
+        (("--cacert", "missing.pem"), "the file of --cacert 'missing.pem' does not exist"),
+        (("--cacert", "tests"), "the file of --cacert 'tests' is a directory"),
+        (("--local-echo", "--cacert", "pyproject.toml"), "leave --resolve and --cacert out"),
+    ],
+)
+def test_a_wrong_flag_is_named_before_the_script_runs(run_luau, flags, said):
+    outcome = run_luau("print('ran')", *flags)
+    assert outcome.stdout == "", outcome
+    assert said in outcome.stderr, outcome
+    assert "Traceback" not in outcome.stderr, outcome
+    assert outcome.status == 2, outcome
+
+
+def test_a_missing_script_is_named():
+    done = command("run", "missing.luau")
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == "sunsocket run: the script 'missing.luau' does not exist\n"
+
+
+def test_a_directory_is_no_script(tmp_path):
+    done = command("run", str(tmp_path))
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == f"sunsocket run: the script {str(tmp_path)!r} is a directory\n"
+
+
+def test_the_script_is_required():
+    done = command("run")
+    assert done.returncode == 2
+    assert "FILE" in done.stderr
+
+
+def test_arguments_are_the_scripts_own(run_luau):
+    args = ("one", "", "--insecure", "--help", "a b", "ünïcode")
+    outcome = run_luau("print(select('#', ...), ...)", args=args)
+    assert (outcome.stdout, outcome.status) == ("6 one  --insecure --help a b ünïcode\n", 0), outcome
+
+
+def test_an_argument_may_be_any_bytes(tmp_path):
+    path = tmp_path / "script.luau"
+    path.write_text("print(#..., (...) == '\\255x')")
+    done = subprocess.run([str(SUNSOCKET), "run", str(path), b"\xffx"], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr, done.returncode) == ("2 true\n", "", 0)
+
+
+def test_headers_go_with_every_opening_handshake(run_luau, echo):
+    script = """
+local ws = WebSocket.connect(... .. "headers")
+ws.OnMessage:Connect(function(line)
+    if line:match("^X%-") then
+        print(line)
+    end
+end)
+"""
+    outcome = run_luau(script, "--header", "X-One: 1", "--header", "X-Two:  two words ", args=(echo.url,))
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("X-One: 1\nX-Two: two words\n", "", 0), outcome
+
+
+def test_resolve_leaves_other_addresses_alone(run_luau, echo):
+    script = """
+local ws = WebSocket.connect("ws://example.invalid/")
+ws:Send("resolved")
+print(ws.OnMessage:Wait())
+ws:Close()
+print(pcall(WebSocket.connect, "ws://other.invalid/"))
+"""
+    outcome = run_luau(script, "--resolve", f"example.invalid:80:127.0.0.1:{echo.port}")
+    first, second = outcome.stdout.splitlines()
+    assert first == "resolved", outcome
+    assert second.startswith("false "), outcome
+    assert "other.invalid" in second, outcome
+
+
+def test_insecure_accepts_any_certificate(run_luau, certificates):
+    from tests.servers.echo import Echo
+
+    script = "local ws = WebSocket.connect(...) ws:Send('anyhow') print(ws.OnMessage:Wait()) ws:Close()"
+    for certificate in [certificates.stranger, certificates.wrong_name, certificates.expired]:
+        with Echo(certificate) as server:
+            outcome = run_luau(script, "--insecure", args=(server.url,))
+        assert (outcome.stdout, outcome.stderr, outcome.status) == ("anyhow\n", "", 0), outcome
+
+
+def test_nothing_is_coloured_but_on_a_terminal(run_luau):
+    outcome = run_luau("warn('careful') error('bad')")
+    assert "careful" in outcome.stderr
+    assert "bad" in outcome.stderr
+    assert "\x1b" not in outcome.stderr, outcome
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_color_turns_colours_off_on_a_terminal(tmp_path, no_color, coloured):
+    import os
+    import pty
+
+    path = tmp_path / "script.luau"
+    path.write_text("warn('careful')")
+    env = {**environment(), "NO_COLOR": no_color} if no_color is not None else environment()
+    if no_color is None:
+        env.pop("NO_COLOR", None)
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([str(SUNSOCKET), "run", str(path)], stderr=follower, stdout=subprocess.DEVNULL, env=env)
+    os.close(follower)
+    said = b""
+    try:
+        while piece := os.read(leader, 1000):
+            said += piece
+    except OSError:  # Linux: the other end has gone
+        pass
+    finally:
+        os.close(leader)
+    assert process.wait(20) == 0
+    assert b"careful" in said
+    assert (b"\x1b[" in said) is coloured
