@@ -57,7 +57,7 @@ def test_python_runs_it_as_a_module():
         (("--header", "X: a\r\nY: b"), "a line break"),
         (("--header", "X y: a"), "is not a header's name"),
         (("--unknown",), "unrecognized arguments: --unknown"),
-        (("--cacert",), "--cacert"),
+        (("--cacert",), "required: FILE"),
         (("--cacert", "missing.pem"), "the file of --cacert 'missing.pem' does not exist"),
         (("--cacert", "tests"), "the file of --cacert 'tests' is a directory"),
         (("--local-echo", "--cacert", "pyproject.toml"), "leave --resolve and --cacert out"),

@@ -10,6 +10,10 @@ local ws = WebSocket.connect(...)
 for number = 1, 3 do
     task.spawn(function()
         print(number, ws.OnMessage:Wait())
+        if number == 3 then
+            -- The others wait again by now: what came before that would go to the first who asks.
+            ws:Send("b")
+        end
         print(number, ws.OnMessage:Wait())
         if number == 3 then
             ws:Close()
@@ -17,7 +21,6 @@ for number = 1, 3 do
     end)
 end
 ws:Send("a")
-ws:Send("b")
 """,
         echo.url,
     )
