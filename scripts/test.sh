@@ -6,6 +6,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 closing=()
+# The tests mostly wait for servers: more of them than there are cores can run side by side.
+jobs=$(($(nproc) * 2))
 
 # run NAME PATTERN COMMAND...: shows the command's output and keeps the lines that match for the end.
 run() {
@@ -21,9 +23,10 @@ run() {
 
 run lint '^lint: ' scripts/lint.sh
 if command -v cargo >/dev/null; then
+    run fuzz '^fuzz: ' env SECONDS_EACH="${FUZZ_SECONDS:-5}" scripts/fuzz.sh
     run rust '^test result: .* [1-9][0-9]* passed|^test result: FAILED' cargo test --workspace --locked --quiet
 fi
-run "python $(python -c 'import platform; print(platform.python_version())')" '^=+ .*(passed|failed|error)' python -m pytest -q
+run "python $(python -c 'import platform; print(platform.python_version())')" '^=* *[0-9]+ (passed|failed|error)' python -m pytest -q -n $jobs
 
 # The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do
@@ -35,11 +38,11 @@ for version in ${OTHERS:-}; do
     venv=.venv-$version
     if [ ! -e "$venv/.ready" ] || [ requirements-dev.txt -nt "$venv/.ready" ]; then
         "$interpreter" -m venv "$venv" &&
-            grep -E '^(websockets|trustme|pytest|pytest-timeout|uvloop)==' requirements-dev.txt |
-            xargs "$venv/bin/python" -m pip install --quiet --disable-pip-version-check && touch "$venv/.ready"
+            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt &&
+            touch "$venv/.ready"
     fi
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
-    run "python $version" '^=+ .*(passed|failed|error)' env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q
+    run "python $version" '^=* *[0-9]+ (passed|failed|error)' env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q -n $jobs
 done
 
 echo "== closing lines"

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sunsocket import TLS
+from sunsocket import TLS, WebSocket
 from tests.faces import Face
 from tests.servers.certificates import Certificates
 from tests.servers.echo import Echo
@@ -33,6 +34,24 @@ def echo() -> Iterator[Echo]:
     """An echo server over ws."""
     with Echo() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trace_handlers(echo: Echo) -> None:
+    """Coverage follows the threads that Python starts. The dispatcher's is not one of them, so it is told there."""
+    trace = threading.gettrace()
+    if trace is None:
+        return
+    told = threading.Event()
+
+    def tell(_: object) -> None:
+        sys.settrace(trace)
+        told.set()
+
+    with WebSocket.connect(echo.url) as ws:
+        ws.OnMessage.Connect(tell)
+        ws.Send("trace")
+        assert told.wait(10)
 
 
 @pytest.fixture(scope="session")

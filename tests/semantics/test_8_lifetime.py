@@ -143,7 +143,7 @@ def flood(ws):
 for ws in sockets:
     ws.OnMessage.Connect(lambda m: None)
     threading.Thread(target=flood, args=(ws,), daemon=True).start()
-for _ in range(100):
+for _ in range(10):
     sockets[0].OnMessage.Wait()
 """,
             echo.url,
