@@ -30,6 +30,8 @@ use sending::{GATHER, Pieces};
 
 /// Reads of one connection in one turn, so that a flood does not starve the others.
 const READS_A_TURN: usize = 8;
+/// A read of so much may have the beginning of a large message in it: a spare buffer is lent for that.
+const LENDS_FROM: usize = 1 << 10;
 /// The most that one read of a large message takes.
 const LARGE_READ: usize = 1 << 20;
 /// Answers to the server wait while this much is unsent: the newest ping wins (RFC 6455 5.5.3).
@@ -129,12 +131,19 @@ impl Link {
         hangup: bool,
         now: Instant,
     ) {
+        let mut taken = 0;
         for _ in 0..READS_A_TURN {
             if self.must_pause(connection) {
                 return self.pause(connection, hangup);
             }
             match self.read_once(connection, buffer, now) {
-                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Continue(count)) => {
+                    taken += count;
+                    if taken >= buffer.len() {
+                        // Large messages: what is read now is in the caches now, so deliver it first.
+                        break;
+                    }
+                }
                 Ok(ControlFlow::Break(())) => return self.answer(connection),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.answer(connection),
@@ -147,13 +156,13 @@ impl Link {
         }
     }
 
-    /// One read. `Continue`: there may be more.
+    /// One read of so many bytes. `Continue`: there may be more.
     fn read_once(
         &mut self,
         connection: &Arc<Connection>,
         buffer: &mut [u8],
         now: Instant,
-    ) -> io::Result<ControlFlow<()>> {
+    ) -> io::Result<ControlFlow<(), usize>> {
         let Some(stream) = self.stream.as_mut() else { return Ok(ControlFlow::Break(())) };
         let (count, room) = match self.client.read_target() {
             Some(target) if self.closing.as_ref().is_none_or(Closing::still_reads) => {
@@ -181,7 +190,7 @@ impl Link {
         }
         // A read that did not fill its room has emptied the socket: it will say so when there is more.
         let more = count == room || self.stream.as_ref().is_some_and(Stream::has_buffered);
-        Ok(if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(if more { ControlFlow::Continue(count) } else { ControlFlow::Break(()) })
     }
 
     /// Everything that `bytes` brings: messages into the inbox, the rest at once.
@@ -195,6 +204,11 @@ impl Link {
         let mut close = None;
         let mut violation = None;
         let discards = connection.state() != State::Open;
+        let spares = &connection.reactor().spares;
+        let may_begin_large = bytes.len() >= LENDS_FROM;
+        if may_begin_large {
+            self.client.lend(spares.take());
+        }
         let mut inbox = lock(&connection.inbox);
         let wanted = connection.is_wanted();
         loop {
@@ -216,7 +230,7 @@ impl Link {
                     }
                 }
                 Ok(Some(Event::Pong(payload))) => {
-                    if self.keep_alive.pong(payload.as_ref(), now) {
+                    if self.keep_alive.pong((*payload).as_ref(), now) {
                         connection.report();
                     }
                 }
@@ -231,6 +245,9 @@ impl Link {
         }
         let untold = inbox.is_drop_untold();
         drop(inbox);
+        if may_begin_large {
+            spares.give(self.client.take_back());
+        }
         if untold || piece_arrived || arrived && connection.reports_messages() {
             connection.report();
         }
@@ -508,5 +525,6 @@ impl Link {
         self.client.idle();
         self.outbox.shrink();
         lock(&connection.inbox).shrink();
+        connection.reactor().spares.clear();
     }
 }

@@ -26,6 +26,7 @@ use crate::guardian::Guardian;
 use crate::leader::Leadership;
 use crate::options::ConnectOptions;
 use crate::poller::{Events, Poller, Readiness};
+use crate::spares::Spares;
 use crate::spin::{LOOK, Spin};
 use crate::timers::Timers;
 
@@ -68,6 +69,7 @@ pub struct Reactor {
     woken: AtomicBool,
     /// Something was sent since the last wait: an answer may come soon.
     sent: AtomicBool,
+    pub(crate) spares: Arc<Spares>,
     pub(crate) leadership: Leadership,
     pub(crate) guardian: Guardian,
 }
@@ -138,6 +140,7 @@ impl Reactor {
             asleep: AtomicBool::new(role == Role::Foreign),
             woken: AtomicBool::new(false),
             sent: AtomicBool::new(false),
+            spares: Arc::default(),
             leadership: Leadership::default(),
             guardian: Guardian::new()?,
         }))

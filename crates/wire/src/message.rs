@@ -19,6 +19,8 @@ const FIRST_RESERVE: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     open: Option<Open>,
+    /// What the next message is put into. Empty, but it may have room.
+    pub(crate) spare: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl Assembly {
                 compressed: header.compressed,
                 received: 0,
                 reported: 0,
-                payload: Vec::new(),
+                payload: std::mem::take(&mut self.spare),
                 validated: 0,
                 validator: Validator::default(),
                 ascii: true,
