@@ -109,6 +109,7 @@ impl Connection {
             let text = format!("cannot connect to {}: no descriptor is left ({error})", options.url);
             Error::new(ErrorKind::Connect, text)
         })?;
+        let spares = Arc::clone(&reactor.spares);
         Ok(Arc::new(Self {
             // Half of it goes into the poller's key; 2^32 connections are more than a process sees.
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
@@ -126,7 +127,7 @@ impl Connection {
             opened_due: AtomicBool::new(false),
             writable_due: AtomicBool::new(false),
             close_reported: AtomicBool::new(false),
-            inbox: Mutex::new(Inbox::new(options.max_held)),
+            inbox: Mutex::new(Inbox::new(options.max_held, spares)),
             link: Mutex::new(Link::new(options)),
             handshake: OnceLock::new(),
             closed: OnceLock::new(),

@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use sunsocket_wire::{Message, MessageKind, Piece};
 
 use crate::options::HeldLimit;
+use crate::spares::Spares;
 
 /// Payloads up to this size are copied into the shared buffer.
 const SMALL: usize = 16 << 10;
@@ -25,6 +27,8 @@ pub(crate) struct Inbox {
     /// Bytes of all payloads held.
     bytes: usize,
     limit: HeldLimit,
+    /// Where the buffers of large messages come from and go to.
+    spares: Arc<Spares>,
     /// Whether a message was ever dropped, and whether that was told.
     dropped: bool,
     told: bool,
@@ -66,13 +70,14 @@ impl Body {
 }
 
 impl Inbox {
-    pub(crate) fn new(limit: HeldLimit) -> Self {
+    pub(crate) fn new(limit: HeldLimit, spares: Arc<Spares>) -> Self {
         Self {
             entries: VecDeque::new(),
             shared: Vec::new(),
             base: 0,
             bytes: 0,
             limit,
+            spares,
             dropped: false,
             told: false,
             part_open: false,
@@ -129,7 +134,11 @@ impl Inbox {
         self.bytes += payload.len();
         let body = match payload {
             Cow::Owned(payload) if payload.len() > SMALL => Body::Own(payload),
-            Cow::Borrowed(payload) if payload.len() > SMALL => Body::Own(payload.to_vec()),
+            Cow::Borrowed(payload) if payload.len() > SMALL => {
+                let mut own = self.spares.take();
+                own.extend_from_slice(payload);
+                Body::Own(own)
+            }
             payload => {
                 let start = self.base + self.shared.len();
                 self.shared.extend_from_slice(&payload);
@@ -149,7 +158,11 @@ impl Inbox {
         let Entry { kind, ascii, part, body } = self.entries.pop_front()?;
         self.bytes -= body.len();
         let result = match body {
-            Body::Own(payload) => read(Message { kind, ascii, payload: Cow::Owned(payload) }),
+            Body::Own(payload) => {
+                let result = read(Message { kind, ascii, payload: Cow::Borrowed(&payload) });
+                self.spares.give(payload);
+                result
+            }
             Body::Shared { start, len } => {
                 let start = start - self.base;
                 let payload = Cow::Borrowed(&self.shared[start..start + len]);
@@ -198,7 +211,7 @@ impl Inbox {
     /// Throws everything away (a local Close).
     pub(crate) fn clear(&mut self) {
         let Self { limit, dropped, told, .. } = *self;
-        *self = Self { dropped, told, ..Self::new(limit) };
+        *self = Self { dropped, told, ..Self::new(limit, Arc::clone(&self.spares)) };
     }
 
     /// Gives memory back that an idle connection does not need.
@@ -216,6 +229,10 @@ mod tests {
 
     use super::*;
 
+    fn inbox(limit: HeldLimit) -> Inbox {
+        Inbox::new(limit, Arc::default())
+    }
+
     fn binary(payload: &[u8]) -> Message<'_> {
         Message { kind: MessageKind::Binary, ascii: false, payload: Cow::Borrowed(payload) }
     }
@@ -226,7 +243,7 @@ mod tests {
 
     #[test]
     fn both_bounds_count_and_room_comes_back_at_half() {
-        let mut inbox = Inbox::new(HeldLimit { messages: 4, bytes: 100 });
+        let mut inbox = inbox(HeldLimit { messages: 4, bytes: 100 });
         (0..3).for_each(|_| inbox.push(binary(b"x")));
         assert!(!inbox.is_full());
         inbox.push(binary(b"x"));
@@ -241,7 +258,7 @@ mod tests {
 
     #[test]
     fn dropping_the_oldest_is_told_once() {
-        let mut inbox = Inbox::new(HeldLimit::default());
+        let mut inbox = inbox(HeldLimit::default());
         inbox.push(binary(b"old"));
         inbox.push(binary(b"new"));
         inbox.drop_oldest();
@@ -262,7 +279,7 @@ mod tests {
 
     #[test]
     fn pieces_are_no_messages() {
-        let mut inbox = Inbox::new(HeldLimit::default());
+        let mut inbox = inbox(HeldLimit::default());
         inbox.push_piece(piece(b"a", false));
         inbox.push_piece(piece(b"b", true));
         inbox.push(binary(b"whole"));
@@ -276,7 +293,7 @@ mod tests {
     #[test]
     fn a_message_that_is_skipped_leaves_the_next_alone() {
         for held in 0..4 {
-            let mut inbox = Inbox::new(HeldLimit::default());
+            let mut inbox = inbox(HeldLimit::default());
             let pieces = [piece(b"a", false), piece(b"b", false), piece(b"c", true)];
             inbox.push_piece(pieces[0].clone());
             pop_piece(&mut inbox);
@@ -292,7 +309,7 @@ mod tests {
             assert_eq!(pop(&mut inbox), Some(b"next".to_vec()), "{held}");
             assert!(inbox.is_empty());
         }
-        let mut untouched = Inbox::new(HeldLimit::default());
+        let mut untouched = inbox(HeldLimit::default());
         untouched.skip_message();
         untouched.push(binary(b"whole"));
         assert_eq!(pop(&mut untouched), Some(b"whole".to_vec()));
@@ -303,7 +320,7 @@ mod tests {
         fn messages_come_out_as_they_went_in(
             steps in prop::collection::vec((any::<bool>(), prop_oneof![0usize..3, 0usize..40_000]), 1..200),
         ) {
-            let mut inbox = Inbox::new(HeldLimit::default());
+            let mut inbox = inbox(HeldLimit::default());
             let mut model = VecDeque::new();
             for (index, (push, size)) in steps.into_iter().enumerate() {
                 if push {

@@ -30,6 +30,7 @@ mod options;
 mod outbox;
 mod poller;
 mod reactor;
+mod spares;
 mod spin;
 mod stream;
 mod timers;

@@ -111,6 +111,14 @@ impl<H> Listeners<H> {
         std::mem::take(&mut self.entries).into_iter().map(|entry| entry.handler).collect()
     }
 
+    /// The one handler, if there is exactly one and it stays on the list when it is called.
+    pub fn sole(&self) -> Option<&H> {
+        match &self.entries[..] {
+            [entry] if !entry.once => Some(&entry.handler),
+            _ => None,
+        }
+    }
+
     /// The handlers, in order.
     pub fn iter(&self) -> impl Iterator<Item = &H> {
         self.entries.iter().map(|entry| &entry.handler)
@@ -155,6 +163,21 @@ mod tests {
     fn heard(listeners: &mut Listeners<&'static str>) -> Vec<&'static str> {
         let mut firing = listeners.fire();
         std::iter::from_fn(|| listeners.next(&mut firing).map(|(_, handler)| handler)).collect()
+    }
+
+    #[test]
+    fn a_sole_listener_is_one_that_stays_and_is_alone() {
+        let mut listeners = Listeners::new();
+        assert_eq!(listeners.sole(), None);
+        let first = listeners.connect("first");
+        assert_eq!(listeners.sole(), Some(&"first"));
+        let second = listeners.once("second");
+        assert_eq!(listeners.sole(), None);
+        listeners.disconnect(first);
+        assert_eq!(listeners.sole(), None);
+        listeners.disconnect(second);
+        listeners.connect("third");
+        assert_eq!(listeners.sole(), Some(&"third"));
     }
 
     #[test]

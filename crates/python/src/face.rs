@@ -83,6 +83,11 @@ pub(crate) struct Face {
     handed: Mutex<Vec<Handed>>,
     /// Messages that cancelled tasks gave back, for anybody, in the order of their numbers.
     returned: Mutex<VecDeque<(u64, Py<PyAny>)>>,
+    /// `deferred`, `returned` or `message_waiters` may hold something. Set by whoever puts it there, cleared when all three
+    /// were seen empty: while it is false a message's way is from the hold to the handlers and nowhere else.
+    detour: AtomicBool,
+    /// Counts the changes of `message`: what was seen of it stands while this does.
+    changes: AtomicUsize,
     /// Somebody is firing messages of this connection, further up the stack or on another thread.
     firing: AtomicBool,
     /// asyncio: tasks in `recv`, and futures that wait for the connection to open, for room, for a pong.
@@ -118,6 +123,8 @@ impl Face {
             taken: AtomicU64::new(0),
             handed: Mutex::default(),
             returned: Mutex::default(),
+            detour: AtomicBool::new(false),
+            changes: AtomicUsize::new(0),
             firing: AtomicBool::new(false),
             receivers: Mutex::default(),
             opening: Mutex::default(),
@@ -180,6 +187,7 @@ impl Face {
 
     pub(crate) fn add_waiter(self: &Arc<Self>, which: Which, waiter: Waiter) {
         self.waiters(which).push(waiter);
+        self.note_detour();
         self.attend();
         self.catch_up();
     }
@@ -233,6 +241,7 @@ impl Face {
 
     /// Tells the connection whether messages are to be reported. A waiting thread looks for itself; a task cannot.
     fn attend(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let handlers = lock(&self.message).len();
         self.message_handlers.store(handlers, Ordering::SeqCst);
         let tasks =
@@ -280,6 +289,7 @@ impl Face {
         let at = returned.partition_point(|(other, _)| *other < number);
         returned.insert(at, (number, message));
         drop(returned);
+        self.note_detour();
         self.connection.request_delivery();
     }
 
@@ -289,6 +299,7 @@ impl Face {
         self.fill_waiters(py, &message);
         if self.has_message_handler() {
             lock(&self.deferred).push_back(message);
+            self.note_detour();
             self.connection.request_delivery();
         }
         Ok(true)
@@ -351,8 +362,41 @@ impl Face {
         }
     }
 
+    fn note_detour(&self) {
+        self.detour.store(true, Ordering::Relaxed);
+    }
+
+    fn look_for_detours(&self) {
+        let detour = !lock(&self.deferred).is_empty()
+            || !lock(&self.returned).is_empty()
+            || !self.waiters(Which::Message).is_empty();
+        self.detour.store(detour, Ordering::Relaxed);
+    }
+
+    /// Fires what is held, for as long as there is one handler and nobody else to think of: the common case, with a lock
+    /// for each message in place of eight. False: somebody else is to be thought of.
+    fn fire_straight(&self, py: Python<'_>) -> bool {
+        let changes = self.changes.load(Ordering::Relaxed);
+        let Some(handler) = lock(&self.message).sole().map(Arc::clone) else { return false };
+        // Both are asked again after each handler, which may have changed either.
+        while !self.detour.load(Ordering::Relaxed) && self.changes.load(Ordering::Relaxed) == changes {
+            match self.connection.take(|message| payload::to_python(py, &message)) {
+                Some(Ok(message)) => self.call(py, &handler, Some(message.bind(py))),
+                Some(Err(error)) => self.report_failure(py, error, None),
+                None => return true,
+            }
+        }
+        false
+    }
+
     fn fire_messages(&self, py: Python<'_>) {
         while self.has_message_handler() {
+            if self.fire_straight(py) {
+                return;
+            }
+            if !self.has_message_handler() {
+                break;
+            }
             let deferred = lock(&self.deferred).pop_front();
             let message = match deferred {
                 Some(message) => message,
@@ -369,6 +413,7 @@ impl Face {
                 },
             };
             self.fire(py, message.bind(py));
+            self.look_for_detours();
         }
         // Nobody to fire to: what was meant for handlers only is dropped with them.
         lock(&self.deferred).clear();

@@ -267,13 +267,12 @@ impl Client {
                 Ok(Event::Close(frame))
             }
             Opcode::Ping => {
-                let event = Event::Ping(*payload);
                 if self.state == State::Open {
-                    self.ping = Some(payload);
+                    self.ping = Some(payload.clone());
                 }
-                Ok(event)
+                Ok(Event::Ping(payload))
             }
-            _ => Ok(Event::Pong(*payload)),
+            _ => Ok(Event::Pong(payload)),
         }
     }
 
@@ -304,6 +303,16 @@ impl Client {
         let complete = frame.missing == 0;
         self.message.validate()?;
         self.end_of_data(complete)
+    }
+
+    /// Gives an empty buffer for the next message that does not come whole, so that none has to be made for it.
+    pub fn lend(&mut self, buffer: Vec<u8>) {
+        self.message.spare = buffer;
+    }
+
+    /// Takes back what was lent; without room if it was needed.
+    pub fn take_back(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.message.spare)
     }
 
     /// Bytes that are held of a message that has begun and is not complete.

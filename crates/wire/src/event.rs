@@ -44,7 +44,8 @@ pub struct CloseFrame {
     pub reason: String,
 }
 
-/// Something that the server did.
+/// Something that the server did. The payloads of pings and pongs are boxed so that it stays small: it is moved with every
+/// message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A message is complete.
@@ -52,9 +53,9 @@ pub enum Event<'a> {
     /// The next part of a message that is not complete yet, or the last.
     Piece(Piece),
     /// A ping; [`crate::Client::transmit`] answers it.
-    Ping(ControlPayload),
+    Ping(Box<ControlPayload>),
     /// A pong, asked for or not.
-    Pong(ControlPayload),
+    Pong(Box<ControlPayload>),
     /// The server's Close; [`crate::Client::transmit`] answers it. The last event.
     Close(CloseFrame),
 }

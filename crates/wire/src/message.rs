@@ -19,6 +19,8 @@ const FIRST_RESERVE: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     open: Option<Open>,
+    /// What the next message is put into. Empty, but it may have room.
+    pub(crate) spare: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,7 @@ impl Assembly {
     /// A data frame's payload begins that does not make a whole message by itself.
     pub(crate) fn begin(&mut self, header: &Header) {
         if header.opcode != Opcode::Continuation {
-            self.open = Some(Open::new(header));
+            self.open = Some(Open { payload: std::mem::take(&mut self.spare), ..Open::new(header) });
         }
         if let Some(open) = &mut self.open {
             open.received += header.len;
