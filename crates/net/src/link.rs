@@ -409,6 +409,7 @@ impl Link {
         let mut piece_arrived = false;
         let mut close = None;
         let mut violation = None;
+        let mut answered = false;
         let discards = connection.state() != State::Open;
         let mut inbox = lock(&connection.inbox);
         let wanted = connection.is_wanted();
@@ -435,7 +436,10 @@ impl Link {
                         connection.report();
                     }
                 }
-                // Its answer is owed by the client; `answer` sends the newest.
+                // Each has its answer while there is room for it; after that the newest has.
+                Ok(Some(Event::Ping(_))) if self.outbox.unsent() < ANSWERS_WAIT => {
+                    answered |= self.client.transmit(&mut entropy::mask, self.outbox.buffer());
+                }
                 Ok(Some(Event::Ping(_))) => {}
                 Ok(Some(Event::Close(frame))) => close = Some(frame),
                 Err(error) => {
@@ -448,6 +452,9 @@ impl Link {
         drop(inbox);
         if untold || piece_arrived || arrived && connection.reports_messages() {
             connection.report();
+        }
+        if answered {
+            self.write_out(connection);
         }
         self.after(connection, close, violation, now);
     }
