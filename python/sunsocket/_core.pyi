@@ -229,5 +229,6 @@ def run_script(
     ca_data: bytes | None,
     verify: bool,
     headers: list[tuple[str, str]],
+    compression: tuple[int, int, int, int, bool, bool] | None,
     color: bool,
 ) -> int: ...
