@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from sunsocket import ConnectionClosed, WebSocket
 from tests.servers.raw import CLOSE, PING, TEXT, frame
 
@@ -125,6 +127,31 @@ def test_what_a_receiver_answers_leaves_before_the_close_of_a_violation_behind(f
             assert closed.code == 1002
         await face.until(lambda: len(answers) == 3)
         assert is_whole(answers)
+
+    face.run(test)
+
+
+def test_who_took_what_was_held_hears_of_the_violation_behind_it_at_once(face, raw_server, echo):
+    sent = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        peer.sock.sendall(frame(TEXT, b"one") + frame(TEXT, b"two") + RESERVED_OPCODE)
+        sent.set()
+        peer.wait_for_end()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        other = await face.connect(echo.url)
+        sent.wait(10)
+        # When the echo is here, so is what was sent before it.
+        await face.do(other.Send("echo"))
+        await face.do(other.recv(10))
+        assert [await face.do(ws.recv(10)), await face.do(ws.recv(10))] == ["one", "two"]
+        with pytest.raises(ConnectionClosed) as raised:
+            await face.do(ws.recv(0.5))
+        assert raised.value.code == 1002
+        other.Close()
 
     face.run(test)
 

@@ -320,6 +320,8 @@ impl Reactor {
         if self.is_forked() {
             return;
         }
+        // Whoever looks for more has answered.
+        self.fail_delivered(false);
         if let Some(mut turner) = self.try_turner() {
             // A signal can wait: nobody sleeps here.
             let _ = self.turn_once_now(&mut turner);
@@ -329,7 +331,7 @@ impl Reactor {
 
     /// A look that was not the owner's may have taken the event that was to call a foreign loop: call it again.
     fn leave_readable(&self) {
-        if self.role == Role::Foreign && !lock(&self.ready).is_empty() {
+        if self.owes_the_loop() {
             self.poller.wake();
         }
     }
@@ -342,7 +344,12 @@ impl Reactor {
         // From here on it is the guardian who sleeps on the poller's descriptor.
         self.asleep.store(true, Ordering::SeqCst);
         self.leave_readable();
-        Some(self.role == Role::Foreign && !lock(&self.ready).is_empty())
+        Some(self.owes_the_loop())
+    }
+
+    /// Whether there is something for a foreign loop to do that no descriptor tells of.
+    fn owes_the_loop(&self) -> bool {
+        self.role == Role::Foreign && (!lock(&self.ready).is_empty() || self.has_delivered_failing())
     }
 
     /// Makes the owner's `turn` return soon. From any thread.
