@@ -64,6 +64,10 @@ format: $(BIN)/.ready ## format the Rust and Python sources
 bench: build ## compare with other clients, installed beside (BENCH="--help" lists options); see bench/README.md
 	$(BIN)/python -m bench $(BENCH)
 
+.PHONY: autobahn
+autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
+	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache
