@@ -69,6 +69,10 @@ fuzz: SECONDS ?= 60
 fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)
 	SECONDS_EACH=$(SECONDS) scripts/fuzz.sh
 
+.PHONY: autobahn
+autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
+	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

@@ -254,6 +254,7 @@ def run_script(
     ca_data: bytes | None,
     verify: bool,
     headers: list[tuple[str, str]],
+    compression: tuple[int, int, int, int, bool, bool] | None,
     color: bool,
 ) -> int:
     """Runs a Luau script to its end and returns the exit status."""

@@ -62,3 +62,30 @@ def offer(compression: object) -> tuple[int, int, int, int, bool, bool] | None:
         bool(compression.client_context_takeover),
         bool(compression.server_context_takeover),
     )
+
+
+def parse(text: str) -> Deflate | None:
+    """An offer as the command line has it: "none", or "deflate" and parameters of RFC 7692 section 7.1.
+
+    The parameters stand behind semicolons.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    name, *parameters = (part.strip() for part in text.split(";"))
+    if name == "none" and not parameters:
+        return None
+    if name != "deflate":
+        raise ValueError(f'compression is "none" or "deflate", not {text!r}')
+    values: dict[str, int | bool] = {}
+    for parameter in parameters:
+        key, equals, value = (part.strip() for part in parameter.partition("="))
+        if key in ("client_no_context_takeover", "server_no_context_takeover") and not equals:
+            values[key.replace("no_", "")] = False
+        elif key in ("client_max_window_bits", "server_max_window_bits") and value.isdecimal():
+            values[key.replace("max_", "")] = int(value)
+        else:
+            raise ValueError(f"compression has no parameter {parameter!r}")
+    deflate = Deflate(**values)  # type: ignore[arg-type]
+    offer(deflate)
+    return deflate

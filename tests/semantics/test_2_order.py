@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from sunsocket import WebSocket
-from tests.servers.raw import TEXT, frame
+import pytest
+
+from sunsocket import ConnectionClosed, WebSocket
+from tests.servers.raw import CLOSE, PING, TEXT, frame
 
 
 def test_wire_order_over_many_messages(face, echo):
@@ -156,5 +158,127 @@ def test_a_handler_that_closes_in_the_middle_of_a_read_gets_no_more(face, raw_se
         ws.OnMessage.Connect(handler)
         await face.until(lambda: bool(closed))
         assert closed == [list("0123")]
+
+    face.run(test)
+
+
+RESERVED_OPCODE = frame(5, b"?")
+
+
+def answered_before(violation, answers):
+    """A server that sends two messages and a violation at once, and keeps what comes back."""
+
+    def script(peer):
+        peer.accept()
+        peer.sock.sendall(frame(TEXT, b"one") + frame(TEXT, b"two") + violation + frame(PING))
+        answers.extend(peer.recv() for _ in range(3))
+        peer.wait_for_end()
+
+    return script
+
+
+def is_whole(answers):
+    payloads = [(answer.opcode, answer.payload) for answer in answers[:2]]
+    return payloads == [(TEXT, b"one"), (TEXT, b"two")] and (answers[2].opcode, answers[2].code) == (CLOSE, 1002)
+
+
+def test_what_handlers_answer_leaves_before_the_close_of_a_violation_behind(face, raw_server):
+    answers = []
+
+    async def test():
+        server = raw_server(answered_before(RESERVED_OPCODE, answers))
+        ws = await face.connect(server.url)
+        ws.OnMessage.Connect(lambda message: ws.Send(message) and None)
+        await face.do(ws.OnClose.Wait(10))
+        await face.until(lambda: len(answers) == 3)
+        assert is_whole(answers)
+        assert ws.close_code == 1002
+
+    face.run(test)
+
+
+def test_what_a_receiver_answers_leaves_before_the_close_of_a_violation_behind(face, raw_server):
+    answers = []
+
+    async def test():
+        server = raw_server(answered_before(RESERVED_OPCODE, answers))
+        ws = await face.connect(server.url)
+
+        async def answer():
+            while True:
+                await face.do(ws.Send(await face.do(ws.recv(10))))
+
+        with pytest.raises(ConnectionClosed) as raised:
+            await answer()
+        assert raised.value.code == 1002
+        await face.until(lambda: len(answers) == 3)
+        assert is_whole(answers)
+
+    face.run(test)
+
+
+def test_who_took_what_was_held_hears_of_the_violation_behind_it_at_once(face, raw_server, echo):
+    sent = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        peer.sock.sendall(frame(TEXT, b"one") + frame(TEXT, b"two") + RESERVED_OPCODE)
+        sent.set()
+        peer.wait_for_end()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        other = await face.connect(echo.url)
+        sent.wait(10)
+        # When the echo is here, so is what was sent before it.
+        await face.do(other.Send("echo"))
+        await face.do(other.recv(10))
+        assert [await face.do(ws.recv(10)), await face.do(ws.recv(10))] == ["one", "two"]
+        with pytest.raises(ConnectionClosed) as raised:
+            await face.do(ws.recv(0.5))
+        assert raised.value.code == 1002
+        other.Close()
+
+    face.run(test)
+
+
+def test_a_handler_in_recv_hears_of_the_violation_behind_its_message(raw_server):
+    ended, done = [], threading.Event()
+
+    def wait_for_more(message):
+        try:
+            while True:
+                ws.recv(10)
+        except ConnectionClosed as closed:
+            ended.append(closed.code)
+
+    def script(peer):
+        peer.accept()
+        peer.sock.sendall(frame(TEXT, b"one") + RESERVED_OPCODE)
+        peer.wait_for_end()
+
+    ws = WebSocket.connect(raw_server(script).url)
+    ws.OnMessage.Connect(wait_for_more)
+    ws.OnClose.Once(done.set)
+    assert done.wait(10)
+    assert ended == [1002]
+
+
+def test_a_violation_does_not_wait_for_messages_that_nobody_takes(face, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.send(TEXT, b"first")
+        assert peer.recv().payload == b"more"
+        peer.sock.sendall(frame(TEXT, b"left") + RESERVED_OPCODE)
+        assert peer.recv_close().code == 1002
+
+    async def test():
+        server = raw_server(script)
+        ws = await face.connect(server.url)
+        await face.do(ws.recv(10))
+        await face.do(ws.Send("more"))
+        await face.do(ws.OnClose.Wait(10))
+        assert await face.do(ws.recv(10)) == "left"
+        server.join()
 
     face.run(test)

@@ -12,7 +12,7 @@ import pytest
 
 from sunsocket import WebSocket
 from sunsocket.aio import WebSocket as AioWebSocket
-from tests.servers.raw import PING, PONG, TEXT
+from tests.servers.raw import PING, PONG, TEXT, frame
 
 
 def test_a_ping_is_sent_in_silence_and_measures_latency(face, raw_server):
@@ -43,6 +43,26 @@ def test_no_pong_is_a_lost_connection(face, raw_server):
         await face.do(ws.OnClose.Wait(10))
         assert ws.close_code == 1006
         assert "ping_timeout" in str(ws.error)
+
+    face.run(test)
+
+
+def test_each_ping_of_a_burst_is_answered_in_order(face, raw_server):
+    pings = [b"ping %d" % number for number in range(10)]
+    answers = []
+
+    def script(peer):
+        peer.accept()
+        peer.sock.sendall(b"".join(frame(PING, ping) for ping in pings))
+        answers.extend(peer.recv() for _ in pings)
+        peer.finish()
+
+    async def test():
+        server = raw_server(script)
+        ws = await face.connect(server.url)
+        await face.until(lambda: len(answers) == len(pings))
+        assert [(answer.opcode, answer.payload) for answer in answers] == [(PONG, ping) for ping in pings]
+        ws.Close()
 
     face.run(test)
 

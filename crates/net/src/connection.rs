@@ -89,6 +89,8 @@ pub struct Connection {
     pub(crate) paused: AtomicBool,
     /// A message is being sent in pieces. Mirrors the link, to be read without its lock.
     pub(crate) sending_pieces: AtomicBool,
+    /// The server broke the protocol behind messages that are still to be delivered. Set until the connection is failed.
+    pub(crate) failing: AtomicBool,
     /// Somebody reads one message in pieces.
     streaming: AtomicBool,
     pub(crate) opened_due: AtomicBool,
@@ -123,6 +125,7 @@ impl Connection {
             full: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             sending_pieces: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
             streaming: AtomicBool::new(false),
             opened_due: AtomicBool::new(false),
             writable_due: AtomicBool::new(false),
@@ -275,6 +278,11 @@ impl Connection {
         self.listening.load(Ordering::SeqCst) || self.streaming.load(Ordering::SeqCst)
     }
 
+    /// Whether messages are held that nobody has taken yet.
+    pub(crate) fn holds_messages(&self) -> bool {
+        !lock(&self.inbox).is_empty()
+    }
+
     /// Whether a message is held whole, and is the next.
     pub fn has_message(&self) -> bool {
         !self.is_forked() && !self.streaming.load(Ordering::SeqCst) && lock(&self.inbox).has_message()
@@ -291,13 +299,18 @@ impl Connection {
         Some(taken)
     }
 
-    /// Something was taken: reading goes on if that made room.
+    /// Something was taken: reading goes on if that made room, and a violation behind it takes effect.
     fn make_room(self: &Arc<Self>, inbox: MutexGuard<'_, Inbox>) {
-        if self.paused.load(Ordering::SeqCst) && inbox.has_room() {
-            drop(inbox);
-            if let Some(mut link) = self.link() {
-                link.resume(self);
-            }
+        let (has_room, is_empty) = (inbox.has_room(), inbox.is_empty());
+        drop(inbox);
+        if self.failing.load(Ordering::SeqCst) && is_empty {
+            self.reactor.alert();
+        }
+        if self.paused.load(Ordering::SeqCst)
+            && has_room
+            && let Some(mut link) = self.link()
+        {
+            link.resume(self);
         }
     }
 
@@ -590,6 +603,11 @@ impl Connection {
     /// The time that was asked for has come.
     pub(crate) fn on_timer(self: &Arc<Self>, now: Instant) {
         lock(&self.link).on_timer(self, now);
+    }
+
+    /// Fails the connection for what the server did behind the last message that was delivered.
+    pub(crate) fn fail_now(self: &Arc<Self>) {
+        lock(&self.link).fail_now(self, Instant::now());
     }
 
     /// Writes what a sender left to the reactor. `paced`: the caller comes again every 200 microseconds; true when it is to.

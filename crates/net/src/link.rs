@@ -7,7 +7,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sunsocket_wire::{Client, CloseFrame, Event, Limits, Violation};
 
@@ -36,6 +36,8 @@ const LENDS_FROM: usize = 1 << 10;
 const LARGE_READ: usize = 1 << 20;
 /// Answers to the server wait while this much is unsent: the newest ping wins (RFC 6455 5.5.3).
 const ANSWERS_WAIT: usize = 64 << 10;
+/// How long the messages that came before a violation may keep the connection from being failed.
+const FAILING_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Link {
     stream: Option<Stream>,
@@ -50,6 +52,9 @@ pub(crate) struct Link {
     outbox: Outbox,
     pub(crate) keep_alive: KeepAlive,
     closing: Option<Closing>,
+    /// The server broke the protocol behind messages that are still to be delivered, and answered: what it did, and when
+    /// the connection is failed at the latest.
+    failing: Option<(Violation, Instant)>,
     /// The socket takes no more now: the poller will say when.
     blocked: bool,
     /// Writing failed; reading goes on, for what the server said before.
@@ -81,6 +86,7 @@ impl Link {
             outbox: Outbox::new(options.write_limit),
             keep_alive: KeepAlive::new(options.ping_interval, options.ping_timeout, now),
             closing: None,
+            failing: None,
             blocked: false,
             broken: false,
             listed: false,
@@ -203,6 +209,7 @@ impl Link {
         let mut piece_arrived = false;
         let mut close = None;
         let mut violation = None;
+        let mut answered = false;
         let discards = connection.state() != State::Open;
         let spares = &connection.reactor().spares;
         let may_begin_large = bytes.len() >= LENDS_FROM;
@@ -234,7 +241,10 @@ impl Link {
                         connection.report();
                     }
                 }
-                // Its answer is owed by the client; `answer` sends the newest.
+                // Each has its answer while there is room for it; after that the newest has.
+                Ok(Some(Event::Ping(_))) if self.outbox.unsent() < ANSWERS_WAIT => {
+                    answered |= self.client.transmit(&mut entropy::mask, self.outbox.buffer());
+                }
                 Ok(Some(Event::Ping(_))) => {}
                 Ok(Some(Event::Close(frame))) => close = Some(frame),
                 Err(error) => {
@@ -250,6 +260,9 @@ impl Link {
         }
         if untold || piece_arrived || arrived && connection.reports_messages() {
             connection.report();
+        }
+        if answered {
+            self.write_out(connection);
         }
         self.after(connection, close, violation, now);
     }
@@ -294,6 +307,21 @@ impl Link {
             self.peer_closed(connection, frame, now);
         }
         if let Some(violation) = violation {
+            if connection.state() == State::Open && connection.holds_messages() {
+                self.failing = Some((violation, now + FAILING_PATIENCE));
+                connection.failing.store(true, Ordering::SeqCst);
+                self.arm(connection);
+                connection.reactor().fail_after_delivery(Arc::clone(connection));
+            } else {
+                self.fail(connection, &violation, now);
+            }
+        }
+    }
+
+    /// What came before the violation was delivered, or has had its time.
+    pub(crate) fn fail_now(&mut self, connection: &Arc<Connection>, now: Instant) {
+        if let Some((violation, _)) = self.failing.take() {
+            connection.failing.store(false, Ordering::SeqCst);
             self.fail(connection, &violation, now);
         }
     }
@@ -432,6 +460,7 @@ impl Link {
 
     /// TCP is gone.
     fn lost(&mut self, connection: &Arc<Connection>, error: Option<io::Error>) {
+        self.fail_now(connection, Instant::now());
         let closed = closing::after_tcp(&connection.url, self.closing.as_ref(), error);
         self.finish(connection, closed);
     }
@@ -477,9 +506,10 @@ impl Link {
 
     /// Asks the timers for a look at the next deadline, if they do not owe us an earlier one.
     fn arm(&mut self, connection: &Arc<Connection>) {
-        let deadline = match &self.closing {
-            Some(closing) => Some(closing.deadline),
-            None => self.keep_alive.deadline(),
+        let deadline = match (&self.closing, &self.failing) {
+            (Some(closing), _) => Some(closing.deadline),
+            (None, Some((_, deadline))) => Some(*deadline),
+            (None, None) => self.keep_alive.deadline(),
         };
         if let Some(deadline) = deadline
             && self.timer.is_none_or(|timer| deadline < timer)
@@ -495,6 +525,9 @@ impl Link {
             return;
         }
         self.timer = None;
+        if self.failing.as_ref().is_some_and(|(_, deadline)| now >= *deadline) {
+            return self.fail_now(connection, now);
+        }
         match &self.closing {
             Some(closing) if now >= closing.deadline => {
                 let closed = closing.timed_out(&connection.url, connection.close_timeout);

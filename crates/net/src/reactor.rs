@@ -2,7 +2,8 @@
 //!
 //! A reactor is turned by one thread at a time, whoever holds `turner`; who that should be is `leader`'s question.
 //! Everything else may be touched from any thread. Locks are taken in this order and never the other way round:
-//! `turner`, then one connection's `link`, then one of the leaves (an inbox, the table, a list, the timers).
+//! `turner`, then one connection's `link`, then one of the leaves (an inbox, the table, a list, the timers); only
+//! `failing` is held while inboxes are looked at.
 //!
 //! No turn is owed to anybody who is not told: what happens to a connection puts it on the `ready` list, and
 //! [`Reactor::alert`] wakes whoever sleeps while there is something on a list. The order "put it on the list, then read
@@ -66,6 +67,8 @@ pub struct Reactor {
     flushes: Mutex<Vec<Arc<Connection>>>,
     /// Connections to read from although the poller will not say so (plaintext left inside TLS).
     revisits: Mutex<Vec<Arc<Connection>>>,
+    /// Connections to fail when the messages that came before the server's violation were delivered.
+    failing: Mutex<Vec<Arc<Connection>>>,
     /// Whoever turns is in, or about to enter, a wait that only the poller's waker ends.
     asleep: AtomicBool,
     /// Somebody called `wake`.
@@ -109,7 +112,7 @@ impl Drop for Dispatch<'_> {
         if self.reactor.role == Role::Foreign && self.outer != self.reactor.id {
             self.reactor.guardian.home();
             self.reactor.asleep.store(true, Ordering::SeqCst);
-            if self.reactor.owner_has_work() {
+            if self.reactor.owner_has_work() || self.reactor.has_delivered_failing() {
                 self.reactor.alert();
             }
         }
@@ -140,6 +143,7 @@ impl Reactor {
             ready: Mutex::default(),
             flushes: Mutex::default(),
             revisits: Mutex::default(),
+            failing: Mutex::default(),
             asleep: AtomicBool::new(role == Role::Foreign),
             woken: AtomicBool::new(false),
             sent: AtomicBool::new(false),
@@ -201,6 +205,8 @@ impl Reactor {
         if self.is_forked() {
             return;
         }
+        // What handlers answered to the messages before was sent by now.
+        self.fail_delivered(true);
         if self.role == Role::Foreign {
             self.asleep.store(false, Ordering::SeqCst);
             self.guardian.away();
@@ -275,6 +281,8 @@ impl Reactor {
             return Waited::Ready;
         }
         let nested = self.is_dispatching_here();
+        // Whoever waits has answered.
+        self.fail_delivered(nested);
         if nested {
             self.guardian.home();
         }
@@ -327,6 +335,8 @@ impl Reactor {
         if self.is_forked() {
             return;
         }
+        // Whoever looks for more has answered.
+        self.fail_delivered(false);
         if let Some(mut turner) = self.try_turner() {
             // A signal can wait: nobody sleeps here.
             let _ = self.turn_once_now(&mut turner);
@@ -336,7 +346,7 @@ impl Reactor {
 
     /// A look that was not the owner's may have taken the event that was to call a foreign loop: call it again.
     fn leave_readable(&self) {
-        if self.role == Role::Foreign && !lock(&self.ready).is_empty() {
+        if self.owes_the_loop() {
             self.poller.wake();
         }
     }
@@ -349,7 +359,12 @@ impl Reactor {
         // From here on it is the guardian who sleeps on the poller's descriptor.
         self.asleep.store(true, Ordering::SeqCst);
         self.leave_readable();
-        Some(self.role == Role::Foreign && !lock(&self.ready).is_empty())
+        Some(self.owes_the_loop())
+    }
+
+    /// Whether there is something for a foreign loop to do that no descriptor tells of.
+    fn owes_the_loop(&self) -> bool {
+        self.role == Role::Foreign && (!lock(&self.ready).is_empty() || self.has_delivered_failing())
     }
 
     /// Makes the owner's `turn` return soon. From any thread.
@@ -450,6 +465,32 @@ impl Reactor {
     pub(crate) fn revisit(&self, connection: Arc<Connection>) {
         lock(&self.revisits).push(connection);
         self.alert();
+    }
+
+    /// Has a connection failed as soon as the messages that it holds were delivered.
+    pub(crate) fn fail_after_delivery(&self, connection: Arc<Connection>) {
+        lock(&self.failing).push(connection);
+    }
+
+    /// Fails what has nothing left to deliver. `owner`: the caller delivers; others do so for what they pull alone.
+    fn fail_delivered(&self, owner: bool) {
+        let delivered: Vec<_> = {
+            let mut failing = lock(&self.failing);
+            if failing.is_empty() {
+                return;
+            }
+            let is_due = |connection: &mut Arc<Connection>| {
+                !connection.holds_messages() && (owner || !connection.reports_messages())
+            };
+            failing.extract_if(.., is_due).collect()
+        };
+        for connection in delivered {
+            connection.fail_now();
+        }
+    }
+
+    fn has_delivered_failing(&self) -> bool {
+        lock(&self.failing).iter().any(|connection| !connection.holds_messages())
     }
 
     /// Something was sent: an answer may come soon.

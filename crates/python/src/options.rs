@@ -50,7 +50,7 @@ impl Options {
         close_timeout: f64,
         ping_interval: Option<f64>,
         ping_timeout: Option<f64>,
-        compression: Option<(u8, u8, u8, u8, bool, bool)>,
+        compression: Option<Offer>,
         max_message_size: Option<usize>,
         max_fragment_size: Option<usize>,
         max_held: (usize, usize),
@@ -87,16 +87,11 @@ impl Options {
 }
 
 /// Level, memory level, window bits and context takeover of the client and of the server.
-fn offer(
-    (level, memory_level, client_window_bits, server_window_bits, client_takeover, server_takeover): (
-        u8,
-        u8,
-        u8,
-        u8,
-        bool,
-        bool,
-    ),
-) -> DeflateOffer {
+pub(crate) type Offer = (u8, u8, u8, u8, bool, bool);
+
+pub(crate) fn offer(offer: Offer) -> DeflateOffer {
+    let (level, memory_level, client_window_bits, server_window_bits, client_takeover, server_takeover) =
+        offer;
     DeflateOffer {
         level,
         memory_level,

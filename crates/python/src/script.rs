@@ -11,9 +11,11 @@ use pyo3::prelude::*;
 use sunsocket_luau::{RunOptions, run};
 use sunsocket_net::Resolve;
 
+use crate::options::{Offer, offer};
+
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, compression, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -24,6 +26,7 @@ pub(crate) fn run_script(
     ca_data: Option<Vec<u8>>,
     verify: bool,
     headers: Vec<(String, String)>,
+    compression: Option<Offer>,
     color: bool,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
@@ -38,6 +41,7 @@ pub(crate) fn run_script(
                 options.tls.ca_data.clone_from(&ca_data);
                 options.tls.verify = verify;
                 options.headers.extend(headers.iter().cloned());
+                options.compression = compression.map(offer);
             }),
             color,
         };

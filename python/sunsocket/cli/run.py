@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import _deflate
+
 EPILOG = """\
 exit status:
   0    the script has ended
@@ -63,6 +65,13 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _compression(text: str) -> tuple[int, int, int, int, bool, bool] | None:
+    try:
+        return _deflate.offer(_deflate.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -94,6 +103,13 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         help="send this header with each opening handshake (may be repeated)",
+    )
+    parser.add_argument(
+        "--compression",
+        metavar='"deflate[; PARAMETER...]"|none',
+        type=_compression,
+        default="deflate",
+        help="offer permessage-deflate, with these parameters of RFC 7692, or nothing (default: deflate)",
     )
     parser.add_argument(
         "--local-echo",
@@ -153,5 +169,6 @@ def run(options: argparse.Namespace) -> int:
             ca_data=ca_data,
             verify=not options.insecure,
             headers=options.header,
+            compression=options.compression,
             color=color,
         )
