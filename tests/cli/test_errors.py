@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from tests.conftest import SUNSOCKET
 from tests.servers.raw import Peer
 
 
@@ -179,3 +182,12 @@ def test_output_to_a_reader_that_has_gone_ends_nothing(start_luau):
         process.stdout.close()
         assert process.stderr.read() == "done\n"
     assert process.returncode == 0
+
+
+def test_a_script_that_eats_all_memory_gets_an_error(tmp_path):
+    path = tmp_path / "script.luau"
+    path.write_text("local t = {} while true do t[#t + 1] = string.rep('x', 2 ^ 20) .. #t end")
+    command = ["sh", "-c", 'ulimit -v 800000; exec "$@"', "sh", str(SUNSOCKET), "run", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stderr == f"not enough memory\nstack traceback:\n  {path}:1\n"
+    assert (done.stdout, done.returncode) == ("", 1)

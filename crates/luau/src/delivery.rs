@@ -171,7 +171,11 @@ pub(crate) fn next_handler(host: &Rc<Host>, turn: f64) -> mlua::Result<(Value, V
         let Some(message) = batch.socket.take(&host.lua)? else { return none };
         batch.budget -= 1;
         // Everybody who waits gets the same message, in the next cycle; whoever waits again then gets the next one.
-        for thread in std::mem::take(&mut *signal.waiters.borrow_mut()) {
+        let waiters = std::mem::take(&mut *signal.waiters.borrow_mut());
+        if waiters.len() > 1 {
+            signal.shared_in.set(host.cycle.get() + 1);
+        }
+        for thread in waiters {
             let value = MultiValue::from_vec(vec![Value::String(message.clone())]);
             host.scheduler.borrow_mut().defer(thread, value);
             batch.budget = 0;

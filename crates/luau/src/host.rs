@@ -23,6 +23,8 @@ pub(crate) struct Host {
     pub(crate) reactor: Arc<Reactor>,
     pub(crate) configure: Configure,
     pub(crate) scheduler: RefCell<Scheduler>,
+    /// Counts the resumption cycles.
+    pub(crate) cycle: Cell<u64>,
     /// Sockets that are connecting or open, or whose OnClose has not fired yet, by their connection's number.
     pub(crate) sockets: RefCell<HashMap<u64, Rc<Socket>>>,
     /// Coroutines that have run a handler to its end and can run another.
@@ -60,6 +62,7 @@ impl Host {
             reactor,
             configure,
             scheduler: RefCell::default(),
+            cycle: Cell::new(0),
             sockets: RefCell::default(),
             idle: RefCell::default(),
             batch: RefCell::default(),

@@ -1,6 +1,7 @@
 //! A script from its start to its end.
 
 use std::cell::Cell;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ const INTERRUPT_LOOK: Duration = Duration::from_millis(10);
 const INTERRUPT_STEPS: u32 = 4096;
 /// The longest that open sockets may take to close after an interrupt.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a machine is taken to have that does not say.
+const UNKNOWN_MEMORY: u64 = 4 << 30;
 /// How long the host sleeps without asking whether an interrupt came.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -62,6 +65,7 @@ fn start(host: &Rc<Host>, path: &Path, args: &[Vec<u8>]) -> Result<(), String> {
     let lua = &host.lua;
     host.script.replace(path.to_owned());
     globals::install(host).map_err(said)?;
+    lua.set_memory_limit(memory_limit()).map_err(said)?;
     // From here on the libraries are read-only, and the script's globals are its own.
     lua.sandbox(true).map_err(said)?;
     let main = lua.create_thread(modules::load(lua, path)?).map_err(said)?;
@@ -71,6 +75,24 @@ fn start(host: &Rc<Host>, path: &Path, args: &[Vec<u8>]) -> Result<(), String> {
     host.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
     interrupt_long_runs(host);
     Ok(())
+}
+
+/// How many bytes the VM may hold: half of the machine's memory, or of what this process may have. Past it a script gets an
+/// error; without it the process is ended by an allocation that fails, or by the system for want of memory.
+fn memory_limit() -> usize {
+    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let kibibytes: u64 = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()?;
+        Some(kibibytes * 1024)
+    });
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    let bytes = total.into_iter().chain(allowed).min().unwrap_or(UNKNOWN_MEMORY) / 2;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A script that does not pause can be interrupted all the same: the VM asks at loops and calls.
@@ -102,6 +124,7 @@ fn turn_until_idle(host: &Rc<Host>) -> i32 {
             host.reactor.close_all(Instant::now() + CLOSE_TIMEOUT);
             return 130;
         }
+        host.cycle.set(host.cycle.get() + 1);
         let due = host.scheduler.borrow_mut().take_due(Instant::now());
         if !due.is_empty() {
             let _dispatch = host.reactor.dispatch();

@@ -1,6 +1,6 @@
 //! `RBXScriptSignal` and `RBXScriptConnection`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use mlua::{
@@ -25,6 +25,9 @@ pub(crate) enum Which {
 pub(crate) struct SignalState {
     pub(crate) listeners: RefCell<Listeners<Function>>,
     pub(crate) waiters: RefCell<Vec<Thread>>,
+    /// The cycle in which several coroutines that waited are resumed with one message. Whoever of them waits again in it
+    /// waits for the others too, so that they all get the next one.
+    pub(crate) shared_in: Cell<u64>,
 }
 
 impl SignalState {
@@ -154,7 +157,11 @@ impl UserData for SignalConnection {
 }
 
 /// Whether a coroutine may go on at once, with which value and which failure; when not, it is remembered and must yield.
-pub(crate) fn wait(lua: &Lua, (signal, thread): (Value, Thread)) -> mlua::Result<(bool, Value, Value)> {
+pub(crate) fn wait(
+    host: &Host,
+    lua: &Lua,
+    (signal, thread): (Value, Thread),
+) -> mlua::Result<(bool, Value, Value)> {
     let object = signal.as_userdata().and_then(|signal| signal.borrow::<Signal>().ok());
     let Some(signal) = object else {
         let text = "Wait is called with a colon on a signal: ws.OnMessage:Wait()".into_lua(lua)?;
@@ -167,8 +174,10 @@ pub(crate) fn wait(lua: &Lua, (signal, thread): (Value, Thread)) -> mlua::Result
         Which::Close => {}
         Which::Message => {
             socket.connection.pull();
-            // What is held goes to the first who asks, unless there are handlers that it will fire for.
-            if socket.signal(Which::Message).listeners.borrow().is_empty()
+            // What is held goes to the first who asks, unless there are others that it will fire for.
+            let state = socket.signal(Which::Message);
+            if state.listeners.borrow().is_empty()
+                && state.shared_in.get() != host.cycle.get()
                 && let Some(message) = socket.take(lua)?
             {
                 return Ok((true, Value::String(message), Value::Nil));

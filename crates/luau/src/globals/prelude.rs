@@ -55,7 +55,8 @@ fn lend(host: &Rc<Host>) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
-    lent.set("wait_signal", lua.create_function(signal::wait)?)?;
+    let this = Rc::clone(host);
+    lent.set("wait_signal", lua.create_function(move |lua, args| signal::wait(&this, lua, args))?)?;
 
     let this = Rc::clone(host);
     lent.set(
