@@ -14,7 +14,7 @@ use crate::close;
 use crate::control::ControlPayload;
 use crate::deflate::{Compressor, Decompressor, DeflateAgreed, WORTH_IT};
 use crate::error::Violation;
-use crate::event::{CloseFrame, Event, Message, MessageKind, Piece};
+use crate::event::{Event, MessageKind, Piece};
 use crate::frame::{self, Header, MAX_SERVER_HEADER, Opcode};
 use crate::limits::Limits;
 use crate::message::{Assembly, Finished};
@@ -341,11 +341,6 @@ impl Client {
 
     // ---- sending
 
-    /// Whether permessage-deflate was agreed.
-    pub fn compresses(&self) -> bool {
-        self.deflate.is_some()
-    }
-
     /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun or a
     /// message is being sent in pieces. `compress`: whether to; `None` leaves that to its size. Without an agreement it goes
     /// as it is.
@@ -454,20 +449,5 @@ fn opcode_of(kind: MessageKind) -> Opcode {
     match kind {
         MessageKind::Text => Opcode::Text,
         MessageKind::Binary => Opcode::Binary,
-    }
-}
-
-/// For tests and drivers that want one owned message.
-impl Message<'_> {
-    /// The same message with a payload of its own.
-    pub fn into_owned(self) -> Message<'static> {
-        Message { kind: self.kind, ascii: self.ascii, payload: self.payload.into_owned().into() }
-    }
-}
-
-impl CloseFrame {
-    /// Whether the frame carried no code (1005).
-    pub fn is_empty(&self) -> bool {
-        self.code == close::NO_CODE
     }
 }

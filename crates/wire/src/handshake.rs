@@ -365,6 +365,26 @@ mod tests {
     }
 
     #[test]
+    fn compression_is_offered_and_checked() {
+        let offering = request().deflate(Some(DeflateOffer::default()));
+        let text = String::from_utf8(offering.encode()).expect("text");
+        assert!(
+            text.contains("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
+            "{text}"
+        );
+        let with = |line: &str| verify(&offering, &format!("{SWITCH}Sec-WebSocket-Extensions: {line}\r\n"));
+        assert_eq!(verify(&offering, SWITCH).expect("declined").deflate, None);
+        let agreed = with("permessage-deflate; client_max_window_bits=9").expect("agreed").deflate;
+        assert_eq!(agreed.expect("agreed").client_window_bits, 9);
+        for line in
+            ["permessage-deflate; x", "bbf-usp-protocol", "permessage-deflate, x", "permessage deflate"]
+        {
+            let error = with(line).expect_err(line).to_string();
+            assert!(error.contains("Sec-WebSocket-Extensions"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_subprotocol_must_be_one_of_those_offered() {
         let request = request().subprotocols(&["a".to_owned(), "b".to_owned()]).expect("valid");
         let with = |lines: &str| verify(&request, &format!("{SWITCH}{lines}"));
