@@ -13,7 +13,7 @@ use sunsocket_net::Resolve;
 
 /// Runs a Luau script to its end and returns its exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, max_redirects, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -24,6 +24,7 @@ pub(crate) fn run_script(
     ca_data: Option<Vec<u8>>,
     verify: bool,
     headers: Vec<(String, String)>,
+    max_redirects: usize,
     color: bool,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
@@ -38,6 +39,7 @@ pub(crate) fn run_script(
                 options.tls.ca_data.clone_from(&ca_data);
                 options.tls.verify = verify;
                 options.headers.extend(headers.iter().cloned());
+                options.max_redirects = max_redirects;
             }),
             color,
         };

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .. import _options
+
 EPILOG = """\
 exit status:
   0 the script has ended; 1 its main thread failed; 2 it could not be started; 130 Ctrl-C
@@ -52,6 +54,13 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _redirects(text: str) -> int:
+    try:
+        return _options.check_redirects(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (follow none) to 100") from None
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -80,6 +89,13 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         help="send this header with each opening handshake (may be repeated)",
+    )
+    parser.add_argument(
+        "--max-redirects",
+        metavar="N",
+        type=_redirects,
+        default=_options.DEFAULTS["max_redirects"],
+        help="follow so many redirects in an opening handshake; 0 follows none (default: %(default)s)",
     )
     parser.add_argument(
         "--local-echo",
@@ -139,5 +155,6 @@ def run(options: argparse.Namespace) -> int:
             ca_data=ca_data,
             verify=not options.insecure,
             headers=options.header,
+            max_redirects=options.max_redirects,
             color=color,
         )
