@@ -119,9 +119,9 @@ class Socket:
     def cookies(self) -> dict[str, str]:
         """Names and values of the cookies that the server set in the opening handshake (RFC 6265).
 
-        Those of the answer, and of redirects within the same origin before it, as they came; one that could not be sent
-        again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends them. This
-        is no cookie jar: Domain, Path and Expires are not looked at.
+        Those of the answer, and of redirects within the same origin before it, as they came; one that could not be
+        sent again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends
+        them. This is no cookie jar: Domain, Path and Expires are not looked at.
         """
     @property
     def subprotocol(self) -> str | None:
