@@ -18,6 +18,9 @@ class Options:
         url: str,
         *,
         headers: list[tuple[str, str]],
+        auth: tuple[str, str] | None,
+        cookies: list[tuple[str, str]],
+        max_redirects: int,
         subprotocols: list[str],
         origin: str | None,
         user_agent: str | None,
@@ -110,7 +113,18 @@ class Socket:
         """Fires once, without arguments, after the last message."""
     @property
     def url(self) -> str:
-        """Where it leads to, without user name and password."""
+        """Where it leads to, after any redirects; without user name and password."""
+    @property
+    def redirects(self) -> tuple[str, ...]:
+        """The addresses that redirects led away from, in order; empty without any."""
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Names and values of the cookies that the server set in the opening handshake (RFC 6265).
+
+        Those of the answer, and of redirects within the same origin before it, as they came; one that could not be
+        sent again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends
+        them. This is no cookie jar: Domain, Path and Expires are not looked at.
+        """
     @property
     def subprotocol(self) -> str | None:
         """The subprotocol that the server chose."""
@@ -255,6 +269,7 @@ def run_script(
     verify: bool,
     headers: list[tuple[str, str]],
     compression: tuple[int, int, int, int, bool, bool] | None,
+    max_redirects: int,
     color: bool,
 ) -> int:
     """Runs a Luau script to its end and returns the exit status."""

@@ -16,6 +16,7 @@ from ._deflate import Deflate
 from ._tls import TLS
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+Cookies = Mapping[str, str] | Iterable[tuple[str, str]]
 Address = str | tuple[str, int]
 Resolve = Mapping[str, str] | Callable[[str, int], Address | Sequence[Address] | None]
 
@@ -24,6 +25,9 @@ class ConnectOptions(TypedDict, total=False):
     """The keywords of ``connect``; see :meth:`sunsocket.WebSocket.connect` for what they mean."""
 
     headers: Headers
+    auth: tuple[str, str] | None
+    cookies: Cookies | None
+    max_redirects: int
     subprotocols: Sequence[str]
     origin: str | None
     user_agent: str | None
@@ -43,6 +47,9 @@ class ConnectOptions(TypedDict, total=False):
 
 DEFAULTS: dict[str, Any] = {
     "headers": (),
+    "auth": None,
+    "cookies": None,
+    "max_redirects": 5,
     "subprotocols": (),
     "origin": None,
     "user_agent": f"sunsocket/{_core.__version__}",
@@ -86,6 +93,9 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
     return _core.Options(
         url,
         headers=_headers(values["headers"]),
+        auth=_auth(values["auth"]),
+        cookies=_cookies(values["cookies"]),
+        max_redirects=check_redirects(values["max_redirects"]),
         subprotocols=_subprotocols(values["subprotocols"]),
         origin=_text("origin", values["origin"]),
         user_agent=_text("user_agent", values["user_agent"]) or "",
@@ -114,6 +124,49 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
             raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; it holds {pair!r}")
     return pairs
+
+
+def _auth(auth: Any) -> tuple[str, str] | None:
+    """No error shows what it holds: it may end in a log."""
+    if auth is None:
+        return None
+    match auth:
+        case (str(user), str(password)):
+            pass
+        case _:
+            raise TypeError("auth is a pair (user, password) of str, or None")
+    try:
+        f"{user}{password}".encode()
+    except UnicodeEncodeError:
+        raise ValueError("auth: the user name or the password has no UTF-8 form") from None
+    return user, password
+
+
+def _cookies(cookies: Any) -> list[tuple[str, str]]:
+    """One value for each name, the last; no error shows it."""
+    if cookies is None:
+        return []
+    try:
+        pairs = dict(cookies).items()
+    except (TypeError, ValueError):
+        raise TypeError("cookies is a mapping of names to values, or (name, value) pairs") from None
+    for name, value in pairs:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a cookie is a str, not {type(name).__name__}")
+        if not isinstance(value, str):
+            raise TypeError(f"the value of the cookie {name!r} is a str, not {type(value).__name__}")
+        if not (name + value).isascii():
+            raise ValueError(f"the cookie {name!r} holds characters beyond ASCII; write them as percent escapes")
+    return list(pairs)
+
+
+def check_redirects(value: Any) -> int:
+    """The option ``max_redirects``."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"max_redirects is a whole number, not {type(value).__name__}")
+    if not 0 <= value <= 100:
+        raise ValueError(f"max_redirects is a number from 0 (follow none) to 100, not {value}")
+    return value
 
 
 def _subprotocols(names: Any) -> list[str]:

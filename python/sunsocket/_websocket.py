@@ -55,6 +55,12 @@ class WebSocket(Base):
             url: A ``ws://`` or ``wss://`` address (RFC 6455 section 3).
             daemon: True lets the program end while this socket is open and has handlers.
             headers: Further header lines of the opening handshake, a mapping or ``(name, value)`` pairs.
+            auth: ``(user, password)`` for Basic authentication (RFC 7617), in place of those in ``url``; sent as UTF-8
+                with the first request.
+            cookies: Cookies to send, a mapping of names to values or pairs; ``ws.cookies`` of another connection fits.
+            max_redirects: How many redirects (301, 302, 303, 307, 308) are followed; 0 follows none. Default 5. None
+                leads from wss to ws. To another origin (scheme, host or port) go no ``auth``, ``cookies`` and client's
+                certificate, and no headers ``Authorization``, ``Cookie`` and ``Proxy-*``; other headers do.
             subprotocols: Names to offer, best first.
             origin: The ``Origin`` header; none by default.
             user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.

@@ -49,6 +49,12 @@ pub struct Closed {
 /// What the opening handshake settled.
 #[derive(Clone, Debug)]
 pub struct Handshake {
+    /// Where it was made: the last address, after any redirects.
+    pub url: Url,
+    /// The addresses that redirects led away from, in order.
+    pub redirects: Vec<Url>,
+    /// Names and values of the cookies that the server set, in its answer or in a redirect of the same origin before.
+    pub cookies: Vec<(String, String)>,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
     /// What was agreed of permessage-deflate, if that was.
@@ -73,7 +79,8 @@ pub enum Room {
 /// One WebSocket connection. Every method may be called from any thread; none of them runs foreign code.
 pub struct Connection {
     id: u64,
-    pub(crate) url: Url,
+    /// Where the program wanted to connect to.
+    asked_url: Url,
     reactor: Arc<Reactor>,
     pub(crate) close_timeout: Duration,
     state: AtomicU8,
@@ -115,7 +122,7 @@ impl Connection {
         Ok(Arc::new(Self {
             // Half of it goes into the poller's key; 2^32 connections are more than a process sees.
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
-            url: options.url.clone(),
+            asked_url: options.url.clone().without_credentials(),
             reactor,
             close_timeout: options.close_timeout,
             state: AtomicU8::new(State::Connecting as u8),
@@ -144,9 +151,9 @@ impl Connection {
         self.id
     }
 
-    /// Where it leads to.
+    /// Where it leads to, after any redirects.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.handshake.get().map_or(&self.asked_url, |handshake| &handshake.url)
     }
 
     /// How long its closing handshake may take.
@@ -559,7 +566,7 @@ impl Connection {
 
     /// Why nothing can be sent now.
     fn not_open(&self) -> Error {
-        let url = &self.url;
+        let url = self.url();
         if self.is_forked() {
             let text = format!(
                 "cannot use the connection to {url} here: it was opened before this process was forked; \

@@ -40,7 +40,7 @@ pub enum ErrorKind {
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     text: String,
@@ -77,6 +77,11 @@ impl Error {
 
     pub(crate) fn invalid_url(error: InvalidUrl) -> Self {
         Self::new(ErrorKind::InvalidUrl, error.to_string())
+    }
+
+    /// The same failure in other words.
+    pub(crate) fn retold(&self, kind: ErrorKind, text: String) -> Self {
+        Self(Arc::new(Inner { kind, text, ..(*self.0).clone() }))
     }
 
     /// Which step failed.

@@ -41,4 +41,4 @@ pub use error::{Error, ErrorKind, HttpAnswer};
 pub use listeners::{Firing, ListenerId, Listeners};
 pub use options::{ConnectOptions, HeldLimit, Resolve, TlsOptions, WriteLimit};
 pub use reactor::{BusyReport, Dispatch, Reactor, Role, Waited};
-pub use sunsocket_wire::{DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, Url};
+pub use sunsocket_wire::{Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, Url};

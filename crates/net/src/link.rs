@@ -450,7 +450,7 @@ impl Link {
         }
         let kind = if violation.is_too_big() { ErrorKind::MessageTooBig } else { ErrorKind::Protocol };
         let error =
-            Error::new(kind, format!("{} was failed with {}: {violation}", connection.url, violation.code));
+            Error::new(kind, format!("{} was failed with {}: {violation}", connection.url(), violation.code));
         self.report_closed(
             connection,
             Closed { code: violation.code, reason: String::new(), by_peer: false, error: Some(error) },
@@ -461,14 +461,14 @@ impl Link {
     /// TCP is gone.
     fn lost(&mut self, connection: &Arc<Connection>, error: Option<io::Error>) {
         self.fail_now(connection, Instant::now());
-        let closed = closing::after_tcp(&connection.url, self.closing.as_ref(), error);
+        let closed = closing::after_tcp(connection.url(), self.closing.as_ref(), error);
         self.finish(connection, closed);
     }
 
     /// The program does not want it any more.
     pub(crate) fn give_up(&mut self, connection: &Arc<Connection>) {
         let error =
-            Error::new(ErrorKind::Cancelled, format!("{} was aborted by the program", connection.url));
+            Error::new(ErrorKind::Cancelled, format!("{} was aborted by the program", connection.url()));
         self.finish(
             connection,
             Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) },
@@ -530,7 +530,7 @@ impl Link {
         }
         match &self.closing {
             Some(closing) if now >= closing.deadline => {
-                let closed = closing.timed_out(&connection.url, connection.close_timeout);
+                let closed = closing.timed_out(connection.url(), connection.close_timeout);
                 return self.finish(connection, closed);
             }
             Some(_) => {}
@@ -544,7 +544,7 @@ impl Link {
                     }
                     Due::Lost => {
                         let timeout = self.keep_alive.timeout().unwrap_or_default();
-                        let closed = closing::no_pong(&connection.url, timeout);
+                        let closed = closing::no_pong(connection.url(), timeout);
                         return self.finish(connection, closed);
                     }
                 }

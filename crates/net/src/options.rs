@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sunsocket_wire::{DeflateOffer, Url};
+use sunsocket_wire::{Credentials, DeflateOffer, Url};
 
 use crate::error::Error;
 
@@ -20,6 +20,12 @@ pub struct ConnectOptions {
     pub url: Url,
     /// Further header lines of the opening handshake, in order.
     pub headers: Vec<(String, String)>,
+    /// User name and password for Basic authentication, in place of the URL's.
+    pub auth: Option<Credentials>,
+    /// Names and values of cookies to send.
+    pub cookies: Vec<(String, String)>,
+    /// How many redirects are followed; 0 follows none.
+    pub max_redirects: usize,
     /// Subprotocols to offer, best first.
     pub subprotocols: Vec<String>,
     /// The `Origin` header, if one is to be sent.
@@ -60,6 +66,9 @@ impl ConnectOptions {
         Ok(Self {
             url,
             headers: Vec::new(),
+            auth: None,
+            cookies: Vec::new(),
+            max_redirects: 5,
             subprotocols: Vec::new(),
             origin: None,
             user_agent: Some(concat!("sunsocket/", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -75,6 +84,11 @@ impl ConnectOptions {
             write_limit: WriteLimit::default(),
             resolve: None,
         })
+    }
+
+    /// Whether the program gives a header of this name.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sunsocket_net::{ConnectOptions, DeflateOffer, Error, ErrorKind, HeldLimit, Resolve, WriteLimit};
+use sunsocket_net::{
+    ConnectOptions, Credentials, DeflateOffer, Error, ErrorKind, HeldLimit, Resolve, WriteLimit,
+};
 
 use crate::errors;
 
@@ -29,7 +31,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Options {
     #[new]
-    #[pyo3(signature = (url, *, headers, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
+    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
                         compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
@@ -37,6 +39,9 @@ impl Options {
         py: Python<'_>,
         url: &str,
         headers: Vec<(String, String)>,
+        auth: Option<(String, String)>,
+        cookies: Vec<(String, String)>,
+        max_redirects: usize,
         subprotocols: Vec<String>,
         origin: Option<String>,
         user_agent: Option<String>,
@@ -59,6 +64,9 @@ impl Options {
     ) -> PyResult<Self> {
         let mut options = ConnectOptions::new(url).map_err(|error| errors::raise(py, &error))?;
         options.headers = headers;
+        options.auth = auth.map(|(user, password)| credentials(user, password)).transpose()?;
+        options.cookies = cookies;
+        options.max_redirects = max_redirects;
         options.subprotocols = subprotocols;
         options.origin = origin;
         if user_agent.as_deref() != Some("") {
@@ -84,6 +92,10 @@ impl Options {
         options.resolve = resolve.map(|function| resolver(function, options.url.to_string()));
         Ok(Self(options))
     }
+}
+
+fn credentials(user: String, password: String) -> PyResult<Credentials> {
+    Credentials::new(user, password).map_err(|error| PyValueError::new_err(format!("auth: {error}")))
 }
 
 /// Level, memory level, window bits and context takeover of the client and of the server.

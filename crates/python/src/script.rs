@@ -15,7 +15,7 @@ use crate::options::{Offer, offer};
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, compression, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, compression, max_redirects, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -27,6 +27,7 @@ pub(crate) fn run_script(
     verify: bool,
     headers: Vec<(String, String)>,
     compression: Option<Offer>,
+    max_redirects: usize,
     color: bool,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
@@ -42,6 +43,7 @@ pub(crate) fn run_script(
                 options.tls.verify = verify;
                 options.headers.extend(headers.iter().cloned());
                 options.compression = compression.map(offer);
+                options.max_redirects = max_redirects;
             }),
             color,
         };

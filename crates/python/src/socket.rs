@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use sunsocket_net::{Error, ErrorKind, Room, State};
 
 use crate::face::{Face, lock};
@@ -370,6 +370,24 @@ impl Socket {
             !agreed.client_no_context_takeover,
             !agreed.server_no_context_takeover,
         ))
+    }
+
+    #[getter]
+    fn redirects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let handshake = self.face.connection.handshake_ref();
+        let redirects = handshake.map(|handshake| handshake.redirects.as_slice()).unwrap_or_default();
+        PyTuple::new(py, redirects.iter().map(ToString::to_string))
+    }
+
+    #[getter]
+    fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let cookies = PyDict::new(py);
+        if let Some(handshake) = self.face.connection.handshake_ref() {
+            for (name, value) in &handshake.cookies {
+                cookies.set_item(name, value)?;
+            }
+        }
+        Ok(cookies)
     }
 
     #[getter]

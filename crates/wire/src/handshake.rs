@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use crate::cookie;
+use crate::credentials::Credentials;
 use crate::deflate::{DeflateAgreed, DeflateOffer};
 use crate::error::{HandshakeError, InvalidRequest};
 use crate::extension::Extension;
@@ -36,6 +38,7 @@ const RESERVED: &[(&str, &str)] = &[
 pub struct Request {
     url: Url,
     key: String,
+    credentials: Option<Credentials>,
     headers: Headers,
     subprotocols: Vec<String>,
     deflate: Option<DeflateOffer>,
@@ -51,11 +54,12 @@ pub struct Accepted {
 }
 
 impl Request {
-    /// Asks for `url`; `nonce` is 16 random bytes.
+    /// Asks for `url`, with the credentials that it has; `nonce` is 16 random bytes.
     pub fn new(url: &Url, nonce: [u8; 16]) -> Self {
         Self {
             url: url.clone(),
             key: STANDARD.encode(nonce),
+            credentials: url.credentials().cloned(),
             headers: Headers::new(),
             subprotocols: Vec::new(),
             deflate: None,
@@ -74,6 +78,33 @@ impl Request {
         }
         self.headers.push(name, value).map_err(|error| InvalidRequest(error.to_string()))?;
         Ok(self)
+    }
+
+    /// Sends these credentials in place of the address' (RFC 7617). An `Authorization` header comes before both.
+    pub fn credentials(mut self, credentials: Option<&Credentials>) -> Self {
+        self.credentials = credentials.cloned();
+        self
+    }
+
+    /// Whether an `Authorization` header will be sent.
+    pub fn is_authorized(&self) -> bool {
+        self.credentials.is_some() || self.headers.get("Authorization").is_some()
+    }
+
+    /// Sends cookies, in one `Cookie` header (RFC 6265 5.4).
+    ///
+    /// # Errors
+    /// One that cannot be sent.
+    pub fn cookies<'a>(
+        self,
+        cookies: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, InvalidRequest> {
+        let mut pairs = Vec::new();
+        for (name, value) in cookies {
+            cookie::check(name, value)?;
+            pairs.push(format!("{name}={value}"));
+        }
+        if pairs.is_empty() { Ok(self) } else { self.header("Cookie", &pairs.join("; ")) }
     }
 
     /// Offers subprotocols, best first.
@@ -116,11 +147,10 @@ impl Request {
         if let Some(offer) = &self.deflate {
             text.push_str(&format!("Sec-WebSocket-Extensions: {}\r\n", offer.encode()));
         }
-        if let Some((user, password)) = self.url.userinfo()
+        if let Some(credentials) = &self.credentials
             && self.headers.get("Authorization").is_none()
         {
-            let credentials = STANDARD.encode(format!("{user}:{password}"));
-            text.push_str(&format!("Authorization: Basic {credentials}\r\n"));
+            text.push_str(&format!("Authorization: {}\r\n", credentials.authorization()));
         }
         for (name, value) in self.headers.iter() {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -314,6 +344,23 @@ mod tests {
         let url = Url::parse("ws://user:pass@h/").expect("valid");
         let text = String::from_utf8(Request::new(&url, *NONCE).encode()).expect("text");
         assert!(text.contains("Authorization: Basic dXNlcjpwYXNz\r\n"), "{text}");
+    }
+
+    #[test]
+    fn one_line_says_who_asks_and_one_has_the_cookies() {
+        let url = Url::parse("ws://user:pass@h/").expect("valid");
+        let request = Request::new(&url, *NONCE);
+        let text = |request: &Request| String::from_utf8(request.encode()).expect("text");
+        let other = Credentials::new("a", "b").expect("valid");
+        assert!(text(&request.clone().credentials(Some(&other))).contains("Authorization: Basic YTpi\r\n"));
+        assert!(!text(&request.clone().credentials(None)).contains("Authorization"));
+        let own = request.clone().header("authorization", "Bearer x").expect("valid");
+        assert!(text(&own).contains("authorization: Bearer x\r\n") && !text(&own).contains("Basic"));
+        let request = request.cookies([("a", "b"), ("c", "\"d e\"")]).expect("valid");
+        assert!(text(&request).contains("\r\nCookie: a=b; c=\"d e\"\r\n"), "{}", text(&request));
+        assert!(request.clone().cookies([("a", "b\r\nX: y")]).is_err());
+        assert!(!text(&Request::new(&url, *NONCE).cookies([]).expect("none")).contains("Cookie"));
+        assert!(!format!("{request:?}").contains("pass"));
     }
 
     #[test]

@@ -12,13 +12,15 @@
 //! a message  -> Client::send(.., out)             -> bytes to write
 //! ```
 //!
-//! Read in this order: `url`, `headers`, `handshake`, `extension`, `frame`, `mask`, `message`, `deflate`, `control`,
-//! `close`, `utf8`, `client`.
+//! Read in this order: `url`, `reference`, `headers`, `credentials`, `cookie`, `handshake`, `extension`, `frame`, `mask`,
+//! `message`, `deflate`, `control`, `close`, `utf8`, `client`.
 #![forbid(unsafe_code)]
 
 mod client;
 mod close;
 mod control;
+mod cookie;
+mod credentials;
 mod deflate;
 mod error;
 mod event;
@@ -29,12 +31,15 @@ mod headers;
 mod limits;
 mod mask;
 mod message;
+mod reference;
 mod url;
 mod utf8;
 
 pub use client::{Client, ReadTarget, State};
 pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
+pub use cookie::{Cookie, Cookies};
+pub use credentials::Credentials;
 pub use deflate::{DeflateAgreed, DeflateOffer};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};

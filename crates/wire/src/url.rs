@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::credentials::Credentials;
 use crate::error::InvalidUrl;
 
 /// The two schemes.
@@ -21,7 +22,7 @@ impl Scheme {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ws => "ws",
             Self::Wss => "wss",
@@ -38,7 +39,7 @@ pub struct Url {
     port: u16,
     /// Path and query, ASCII, at least `/`.
     resource: String,
-    userinfo: Option<(String, String)>,
+    credentials: Option<Credentials>,
 }
 
 impl Url {
@@ -75,13 +76,13 @@ impl Url {
             Some((userinfo, host_port)) => (Some(userinfo), host_port),
             None => (None, authority),
         };
-        let userinfo = userinfo
+        let credentials = userinfo
             .map(|userinfo| {
                 let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-                match (percent_decode(user), percent_decode(password)) {
-                    (Some(user), Some(password)) if !user.contains(':') => Ok((user, password)),
-                    _ => Err(wrong("the user name or password in it is not valid percent-encoded UTF-8")),
-                }
+                let (Some(user), Some(password)) = (percent_decode(user), percent_decode(password)) else {
+                    return Err(wrong("the user name or password in it is not valid percent-encoded UTF-8"));
+                };
+                Credentials::new(user, password).map_err(|error| wrong(&error.to_string()))
             })
             .transpose()?;
         let (host, port) = split_port(host_port).ok_or_else(|| wrong("its host is not closed by ]"))?;
@@ -90,6 +91,12 @@ impl Url {
             None | Some("") => scheme.default_port(),
             Some(digits) => match digits.parse::<u16>() {
                 Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => port,
+                // Not a port but the start of a password, perhaps: not shown.
+                _ if resource.contains('@') => {
+                    return Err(wrong(
+                        "its port is not a number from 1 to 65535; write a /, ? or # in a password as a percent escape",
+                    ));
+                }
                 _ => {
                     return Err(wrong(&format!("its port {digits:?} is not a number from 1 to 65535")));
                 }
@@ -97,7 +104,7 @@ impl Url {
         };
         let slash = if resource.starts_with('/') { "" } else { "/" };
         let resource = format!("{slash}{}", percent_encode(resource));
-        Ok(Self { scheme, host, port, resource, userinfo })
+        Ok(Self { scheme, host, port, resource, credentials })
     }
 
     /// `ws` or `wss`.
@@ -125,9 +132,14 @@ impl Url {
         &self.resource
     }
 
-    /// User name and password, decoded, where the address has them.
-    pub fn userinfo(&self) -> Option<(&str, &str)> {
-        self.userinfo.as_ref().map(|(user, password)| (user.as_str(), password.as_str()))
+    /// User name and password, where the address has them.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The same address without user name and password.
+    pub fn without_credentials(self) -> Self {
+        Self { credentials: None, ..self }
     }
 
     /// The value of the `Host` header: the port only where it is not the scheme's own.
@@ -180,12 +192,12 @@ fn check_host(host: &str) -> Result<String, String> {
     }
 }
 
-/// An error's text must not carry a password into a log.
+/// An error's text must not carry a password into a log. Where a password holds a `/`, `?` or `#`, the authority ends in the
+/// middle of it: so everything up to the last `@` is left out.
 fn without_userinfo(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
-    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
-    match text[start..end].rfind('@') {
-        Some(at) => format!("{}{}", &text[..start], &text[start + at + 1..]),
+    match text[start..].rfind('@') {
+        Some(at) => format!("{}...@{}", &text[..start], &text[start + at + 1..]),
         None => text.to_owned(),
     }
 }
@@ -251,10 +263,27 @@ mod tests {
     #[test]
     fn credentials_are_decoded_and_never_shown() {
         let url = Url::parse("ws://us%40er:p%3Ass@h/x").expect("valid");
-        assert_eq!(url.userinfo(), Some(("us@er", "p:ss")));
+        assert_eq!(url.credentials(), Credentials::new("us@er", "p:ss").ok().as_ref());
         assert_eq!(url.to_string(), "ws://h/x");
-        let error = Url::parse("ws://user:secret@h:99999/").expect_err("port").to_string();
-        assert!(!error.contains("secret"), "{error}");
+        assert!(!format!("{url:?}").contains("ss"), "{url:?}");
+        for text in [
+            "ws://user:QQ@h:99999/",
+            "user:QQ@h/",
+            "ws:user:QQ@h/",
+            "ws:///user:QQ@h/",
+            "http://user:QQ@h/",
+            "ws://user:QQ/QQ@h:x/",
+            "ws://user:1/QQ@h:x/ ",
+            "ws://user:QQ?QQ@h/",
+            "ws://user:QQ#QQ@h/",
+            "ws://user:%QQ@h/",
+            "ws://us%3Aer:QQ@h/",
+            "ws://user:QQ%0A@h/",
+            "ws://user:QQ@h/ x",
+        ] {
+            let error = Url::parse(text).expect_err(text).to_string();
+            assert!(!error.contains("QQ"), "{text}: {error}");
+        }
     }
 
     #[test]

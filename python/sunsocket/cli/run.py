@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .. import _deflate
+from .. import _deflate, _options
 
 EPILOG = """\
 exit status:
@@ -72,6 +72,13 @@ def _compression(text: str) -> tuple[int, int, int, int, bool, bool] | None:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _redirects(text: str) -> int:
+    try:
+        return _options.check_redirects(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (follow none) to 100") from None
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -110,6 +117,13 @@ def add_parser(commands: Any) -> None:
         type=_compression,
         default="deflate",
         help="offer permessage-deflate, with these parameters of RFC 7692, or nothing (default: deflate)",
+    )
+    parser.add_argument(
+        "--max-redirects",
+        metavar="N",
+        type=_redirects,
+        default=_options.DEFAULTS["max_redirects"],
+        help="follow so many redirects in an opening handshake; 0 follows none (default: %(default)s)",
     )
     parser.add_argument(
         "--local-echo",
@@ -170,5 +184,6 @@ def run(options: argparse.Namespace) -> int:
             verify=not options.insecure,
             headers=options.header,
             compression=options.compression,
+            max_redirects=options.max_redirects,
             color=color,
         )

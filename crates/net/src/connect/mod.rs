@@ -1,5 +1,5 @@
 //! From options to an open connection, in order: `resolve` the host's addresses, `dial` them, TLS, `upgrade` to
-//! WebSocket.
+//! WebSocket; and once more, on a new socket, where the server sends us elsewhere (`redirect`).
 //!
 //! Connecting is straight code on a thread that may wait (the caller's own, or a short-lived one), never on the
 //! reactor's: it happens once in a connection's life, and its steps depend on one another. Every wait goes through
@@ -7,22 +7,25 @@
 
 mod body;
 mod dial;
+mod hint;
 mod patience;
+mod redirect;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
 use rustix::event::PollFlags;
-use sunsocket_wire::{Request, Url};
+use sunsocket_wire::Url;
 
 pub(crate) use self::patience::Cancel;
 use self::patience::Patience;
+use self::redirect::Route;
+use self::upgrade::Answer;
 use crate::connection::Handshake;
 use crate::entropy;
 use crate::error::{Error, ErrorKind};
@@ -50,32 +53,18 @@ pub(crate) struct Prepared {
 /// # Errors
 /// `InvalidArgument`, or `Tls` for a certificate or key that cannot be read.
 pub(crate) fn prepare(options: &ConnectOptions) -> Result<Prepared, Error> {
-    request(options, [0; 16])?;
+    for (name, option, is_given) in [
+        ("Authorization", "auth", options.auth.is_some()),
+        ("Cookie", "cookies", !options.cookies.is_empty()),
+    ] {
+        if is_given && options.has_header(name) {
+            let text = format!("the option {option} and a header {name} say the same: give one of them");
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+    }
+    Route::new(options).request([0; 16])?;
     let tls = options.url.is_secure().then(|| Tls::new(&options.tls, options.url.host())).transpose()?;
     Ok(Prepared { tls })
-}
-
-fn request(options: &ConnectOptions, nonce: [u8; 16]) -> Result<Request, Error> {
-    let build = || {
-        let mut request = Request::new(&options.url, nonce)
-            .deflate(options.compression)
-            .subprotocols(&options.subprotocols)?;
-        if let Some(origin) = &options.origin {
-            request = request.header("Origin", origin)?;
-        }
-        let own_agent = options.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("User-Agent"));
-        if let Some(agent) = options.user_agent.as_ref().filter(|_| !own_agent) {
-            request = request.header("User-Agent", agent)?;
-        }
-        for (name, value) in &options.headers {
-            request = request.header(name, value)?;
-        }
-        Ok(request)
-    };
-    build().map_err(|error: sunsocket_wire::InvalidRequest| {
-        let text = format!("cannot connect to {}: {error}", options.url);
-        Error::new(ErrorKind::InvalidArgument, text)
-    })
 }
 
 /// Runs `connecting` on a thread of its own.
@@ -102,34 +91,73 @@ pub(crate) fn connect(
     cancel: &Cancel,
     interrupted: &mut dyn FnMut() -> bool,
 ) -> Result<Connected, Error> {
-    let url = &options.url;
-    let mut patience = Patience::new(url, options.open_timeout, cancel, interrupted);
-    patience.step("looking up its address");
-    let addresses = resolve::resolve(url, options.resolve.as_ref(), &mut patience)?;
-    patience.step("connecting over TCP");
-    let (socket, remote) = dial::dial(url, &addresses, &mut patience)?;
-    let local = dial::local_address(&socket).map_err(|error| lost(url, &error))?;
-    let mut stream = match &prepared.tls {
-        None => Stream::Tcp(socket),
-        Some(tls) => {
-            patience.step("setting up TLS");
-            secure(url, socket, tls, &mut patience)?
+    let mut patience = Patience::new(&options.url, options.open_timeout, cancel, interrupted);
+    let mut route = Route::new(options);
+    loop {
+        match open(prepared, options, &route, &mut patience) {
+            Ok(Step::Open(mut connected)) => {
+                route.store_cookies(&connected.handshake.headers);
+                let (redirects, cookies) = route.end();
+                connected.handshake.redirects = redirects;
+                connected.handshake.cookies = cookies;
+                return Ok(*connected);
+            }
+            Ok(Step::Elsewhere(response)) => {
+                route.follow(response).map_err(|error| route.explain(&error))?;
+                patience.goes_on_to(route.url());
+            }
+            Err(error) => return Err(route.explain(&error)),
         }
-    };
-    patience.step("waiting for the answer to the opening handshake");
-    let request = request(options, entropy::nonce())?;
-    let (accepted, headers, leftover) = upgrade::upgrade(url, &request, &mut stream, &mut patience)?;
-    Ok(Connected { stream, handshake: handshake(accepted, headers, local, remote), leftover })
+    }
 }
 
-fn handshake(
-    accepted: sunsocket_wire::Accepted,
-    headers: sunsocket_wire::Headers,
-    local_address: SocketAddr,
-    remote_address: SocketAddr,
-) -> Handshake {
-    let sunsocket_wire::Accepted { subprotocol, deflate } = accepted;
-    Handshake { subprotocol, compression: deflate, headers, local_address, remote_address }
+/// What came of one address.
+enum Step {
+    Open(Box<Connected>),
+    /// The socket is dropped, with whatever the server still had to say.
+    Elsewhere(sunsocket_wire::Response),
+}
+
+/// Asks at the address where `route` stands.
+fn open(
+    prepared: &Prepared,
+    options: &ConnectOptions,
+    route: &Route<'_>,
+    patience: &mut Patience<'_>,
+) -> Result<Step, Error> {
+    let url = route.url();
+    patience.step("looking up its address");
+    let addresses = resolve::resolve(url, options.resolve.as_ref(), patience)?;
+    patience.step("connecting over TCP");
+    let (socket, remote_address) = dial::dial(url, &addresses, patience)?;
+    let local_address = dial::local_address(&socket).map_err(|error| lost(url, &error))?;
+    let mut stream = if url.is_secure() {
+        patience.step("setting up TLS");
+        match &prepared.tls {
+            Some(tls) if route.is_first() => secure(url, socket, tls, patience)?,
+            _ => secure(url, socket, &Tls::new(&route.tls(), url.host())?, patience)?,
+        }
+    } else {
+        Stream::Tcp(socket)
+    };
+    patience.step("waiting for the answer to the opening handshake");
+    let request = route.request(entropy::nonce())?;
+    match upgrade::upgrade(route, &request, &mut stream, patience)? {
+        Answer::Elsewhere(response) => Ok(Step::Elsewhere(response)),
+        Answer::Accepted(sunsocket_wire::Accepted { subprotocol, deflate }, headers, leftover) => {
+            let handshake = Handshake {
+                url: url.clone(),
+                redirects: Vec::new(),
+                cookies: Vec::new(),
+                subprotocol,
+                compression: deflate,
+                headers,
+                local_address,
+                remote_address,
+            };
+            Ok(Step::Open(Box::new(Connected { stream, handshake, leftover })))
+        }
+    }
 }
 
 /// TCP or TLS failed under us.

@@ -57,6 +57,11 @@ impl<'a> Patience<'a> {
         Self { url: url.to_string(), limit, deadline, cancel, interrupted, step: "starting" }
     }
 
+    /// Another address, and still the same time for all.
+    pub(crate) fn goes_on_to(&mut self, url: &Url) {
+        self.url = url.to_string();
+    }
+
     /// Names the step that a timeout would interrupt.
     pub(crate) fn step(&mut self, step: &'static str) {
         self.step = step;

@@ -7,24 +7,36 @@ use rustix::event::PollFlags;
 use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Response, Url};
 
 use super::body::Body;
+use super::hint::hint;
 use super::patience::Patience;
+use super::redirect::Route;
 use crate::error::{Error, ErrorKind, HttpAnswer};
 use crate::stream::Stream;
 
 /// How long a refusal's body is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Sends the request and checks the answer; the bytes after the answer's head come back with it.
+/// How the server answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It is a WebSocket: what was agreed, the response's header lines, and the bytes that came behind them.
+    Accepted(Accepted, Headers, Vec<u8>),
+    /// It sends us on. The response's body is not waited for.
+    Elsewhere(Response),
+}
+
+/// Sends the request and checks the answer.
 ///
 /// # Errors
 /// `Handshake`; `Connect` when the connection is lost; `Tls` when that is how the server refused us; what [`Patience`]
 /// ends with.
 pub(super) fn upgrade(
-    url: &Url,
+    route: &Route<'_>,
     request: &Request,
     stream: &mut Stream,
     patience: &mut Patience<'_>,
-) -> Result<(Accepted, Headers, Vec<u8>), Error> {
+) -> Result<Answer, Error> {
+    let url = route.url();
     let sent = send(url, &request.encode(), stream, patience);
     if let Err(error) = &sent
         && matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ConnectTimeout)
@@ -33,15 +45,18 @@ pub(super) fn upgrade(
     }
     // Where sending failed otherwise, the server refused before it had read everything: its answer says more than that.
     let (response, input) = answer(url, stream, patience)?;
+    if route.leads_on(&response) {
+        return Ok(Answer::Elsewhere(response));
+    }
     match request.verify(&response) {
-        Ok(accepted) => Ok((accepted, response.headers, input)),
+        Ok(accepted) => Ok(Answer::Accepted(accepted, response.headers, input)),
         Err(error) => {
             let mut body = Body::new(&response, input);
             if matches!(error, HandshakeError::Status(..)) {
                 let until = Instant::now() + BODY_PATIENCE;
                 wait_for_body(url, stream, &mut body, until, patience)?;
             }
-            let text = format!("cannot connect to {url}: {error}{}", hint(&response));
+            let text = format!("cannot connect to {url}: {error}{}", hint(url, request, &response));
             let Response { status, headers, .. } = response;
             Err(Error::handshake(text, Some(HttpAnswer { status, headers, body: body.into_bytes() })))
         }
@@ -100,26 +115,6 @@ fn answer(url: &Url, stream: &mut Stream, patience: &mut Patience<'_>) -> Result
 fn has_empty_line(input: &[u8], before: usize) -> bool {
     let new = &input[before.saturating_sub(3).min(input.len())..];
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
-}
-
-fn hint(response: &Response) -> String {
-    match response.status {
-        301 | 302 | 303 | 307 | 308 => match response.headers.get("Location") {
-            Some(location) => {
-                format!("; it redirects to {location:?}, and redirects are not followed: connect there")
-            }
-            None => String::new(),
-        },
-        401 | 403 => "; does it want credentials, an Origin or a cookie?".to_owned(),
-        404 => "; check the path of the URL".to_owned(),
-        200 | 426 => "; is there a WebSocket at this path?".to_owned(),
-        407 => "; a proxy stands before it and wants credentials".to_owned(),
-        429 | 503 => match response.headers.get("Retry-After") {
-            Some(when) => format!("; it is busy and says Retry-After: {when:?}"),
-            None => "; it is busy: try again later".to_owned(),
-        },
-        _ => String::new(),
-    }
 }
 
 fn send(url: &Url, mut bytes: &[u8], stream: &mut Stream, patience: &mut Patience<'_>) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Servers for the tests of connecting: threads with a listener of the standard library, one connection each.
 
 mod dialing;
+mod redirecting;
 mod securing;
 mod streaming;
 mod tls_server;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use sunsocket_wire::Credentials;
 
 use super::*;
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 
@@ -49,6 +50,11 @@ impl Authority {
         Identity { certificate: params.signed_by(&key, &self.0).expect("signed"), key }
     }
 
+    fn verifier(&self) -> ClientCertVerifierBuilder {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        WebPkiClientVerifier::builder_with_provider(self.roots(), provider)
+    }
+
     fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).expect("a certificate");
@@ -69,17 +75,17 @@ impl Identity {
 
     /// A server's configuration; with `clients`, every client has to show a certificate of theirs.
     pub(super) fn config(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
+        self.config_with(clients.map(|clients| clients.verifier().build().expect("roots")))
+    }
+
+    fn config_with(&self, clients: Option<Arc<dyn ClientCertVerifier>>) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions");
         let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(clients) => builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(clients.roots(), provider)
-                    .build()
-                    .expect("roots"),
-            ),
+            Some(clients) => builder.with_client_cert_verifier(clients),
         };
         let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
         let mut config = builder.with_single_cert(vec![self.certificate.der().clone()], key).expect("a pair");
@@ -93,27 +99,40 @@ impl Identity {
         clients: Option<&Authority>,
         serve: impl FnOnce(TlsStream) + Send + 'static,
     ) -> Server {
-        let config = self.config(clients);
-        Server::new(move |tcp| {
-            let session = ServerConnection::new(config).expect("a configuration");
-            let mut stream = StreamOwned::new(session, tcp);
-            while stream.conn.is_handshaking() {
-                if stream.conn.complete_io(&mut stream.sock).is_err() {
-                    // The alert that says why.
-                    let _ = stream.conn.write_tls(&mut stream.sock);
-                    let _ = stream.sock.shutdown(std::net::Shutdown::Write);
-                    while !matches!(stream.sock.read(&mut [0; 64]), Ok(0) | Err(_)) {}
-                    return;
-                }
-            }
-            serve(stream);
-        })
+        serve_with(self.config(clients), serve)
+    }
+
+    /// The same, where a client may show a certificate of theirs and need not.
+    pub(super) fn serve_anybody(
+        &self,
+        clients: &Authority,
+        serve: impl FnOnce(TlsStream) + Send + 'static,
+    ) -> Server {
+        let verifier = clients.verifier().allow_unauthenticated().build().expect("roots");
+        serve_with(self.config_with(Some(verifier)), serve)
     }
 
     /// Accepts the WebSocket.
     pub(super) fn greet(&self, clients: Option<&Authority>) -> Server {
         self.serve(clients, |mut stream| greet(&mut stream))
     }
+}
+
+fn serve_with(config: Arc<ServerConfig>, serve: impl FnOnce(TlsStream) + Send + 'static) -> Server {
+    Server::new(move |tcp| {
+        let session = ServerConnection::new(config).expect("a configuration");
+        let mut stream = StreamOwned::new(session, tcp);
+        while stream.conn.is_handshaking() {
+            if stream.conn.complete_io(&mut stream.sock).is_err() {
+                // The alert that says why.
+                let _ = stream.conn.write_tls(&mut stream.sock);
+                let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+                while !matches!(stream.sock.read(&mut [0; 64]), Ok(0) | Err(_)) {}
+                return;
+            }
+        }
+        serve(stream);
+    })
 }
 
 /// The server's side of the opening handshake.

@@ -105,12 +105,6 @@ fn a_body_that_does_not_end_is_not_waited_for_longer_than_a_second() {
 }
 
 #[test]
-fn a_redirect_is_told_with_its_target() {
-    let head = "HTTP/1.1 302 Found\r\nLocation: wss://other.test/\r\nContent-Length: 0\r\n\r\n";
-    assert_says(&refusal(head), &["302 Found", "wss://other.test/", "not followed"]);
-}
-
-#[test]
 fn what_is_not_http_is_named() {
     assert_says(&refusal("\x15\x03\x03\0\x02\x02\x32"), &["TLS", "wss://"]);
     assert_says(&refusal("SSH-2.0-OpenSSH_9.9\r\n"), &["not HTTP", "SSH-2.0"]);
@@ -170,6 +164,16 @@ fn bad_arguments_are_found_before_anything_is_sent() {
     bad(&|options| options.origin = Some("a\nb".to_owned()), argument);
     bad(&|options| options.user_agent = Some("a\0".to_owned()), argument);
     bad(&|options| options.subprotocols = vec!["a".to_owned(), "a".to_owned()], argument);
+    bad(&|options| options.cookies = vec![pair("a", "b\r\nX: y")], argument);
+    bad(&|options| options.cookies = vec![pair("a;b", "c")], argument);
+    let own = |options: &mut ConnectOptions| {
+        options.headers = vec![pair("cookie", "a=b"), pair("authorization", "Bearer x")];
+    };
+    let both = |options: &mut ConnectOptions| (own(options), options.cookies = vec![pair("a", "b")]).1;
+    assert_says(&bad(&both, argument), &["cookies", "Cookie"]);
+    let both =
+        |options: &mut ConnectOptions| (own(options), options.auth = Credentials::new("a", "b").ok()).1;
+    assert_says(&bad(&both, argument), &["auth", "Authorization"]);
     bad(&|options| options.tls.server_hostname = Some("not a name".to_owned()), argument);
     bad(&|options| options.tls.cert_file = Some("only.pem".into()), argument);
     let error = bad(&|options| options.tls.ca_file = Some("/nowhere/ca.pem".into()), ErrorKind::Tls);

@@ -1,0 +1,191 @@
+"""Basic authentication (RFC 7617), and what redirects to another origin take away, on each face."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import ssl
+
+import pytest
+
+from sunsocket import TLS, HandshakeError, InvalidURL, WebSocket
+from tests.servers.hops import Hops, end, hops, redirect, refused, secure
+
+__all__ = ["hops", "secure"]
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("auth", "userinfo", "expected"),
+    [
+        (("user", "pass:word"), "", basic("user", "pass:word")),
+        (None, "us%40er:p%2Fss@", basic("us@er", "p/ss")),
+        (("a", "b"), "user:pass@", basic("a", "b")),
+        (("Ünal", "пароль £"), "", basic("Ünal", "пароль £")),
+        (("", ""), "", basic("", "")),
+        (None, "", None),
+    ],
+)
+def test_credentials_are_sent_with_the_first_request(face, hops, auth, userinfo, expected):
+    server = hops()
+
+    async def test():
+        ws = await face.connect(server.url.replace("//", f"//{userinfo}"), auth=auth)
+        assert ws.url == server.url + "/"
+        assert "pass" not in repr(ws) + str(ws.url)
+        await end(face, ws)
+
+    face.run(test)
+    assert server.requests[0].headers.get("authorization") == expected
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind"),
+    [
+        (("us:er", "QQ"), ValueError),
+        (("user", "QQ\r\nX: y"), ValueError),
+        (("user\0", "QQ"), ValueError),
+        (("user", "QQ\udc80"), ValueError),
+        (("user", b"QQ"), TypeError),
+        (("user", "QQ", "x"), TypeError),
+        ("user:QQ", TypeError),
+        (5, TypeError),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_refused_and_not_shown(auth, kind):
+    with pytest.raises(kind, match="auth") as error:
+        WebSocket.connect("ws://127.0.0.1:1/", auth=auth)
+    assert "QQ" not in str(error.value)
+
+
+def test_an_address_with_a_user_name_that_cannot_be_sent_is_refused_and_not_shown():
+    for url in ("ws://us%3Aer:QQ@127.0.0.1:1/", "ws://user:QQ%0D%0A@127.0.0.1:1/", "ws://user:1/QQ@127.0.0.1:1x"):
+        with pytest.raises(InvalidURL) as error:
+            WebSocket.connect(url + "/ ")
+        assert "QQ" not in str(error.value)
+
+
+def test_auth_and_a_header_of_ones_own_exclude_each_other():
+    with pytest.raises(ValueError, match=r"auth.*Authorization") as error:
+        WebSocket.connect("ws://127.0.0.1:1/", auth=("user", "QQ"), headers={"AUTHORIZATION": "Bearer QQ"})
+    assert "QQ" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "auth", "words"),
+    [
+        ("WWW-Authenticate: Basic realm=x", None, ["option auth", "ws://user:password@"]),
+        ("X: y", None, ["option auth"]),
+        ("WWW-Authenticate: Basic realm=x", ("user", "QQ"), ["does not accept the credentials"]),
+        ("WWW-Authenticate: Digest realm=x, qop=auth", None, ["scheme Digest", "Basic alone"]),
+        ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM", ("user", "QQ"), ["Negotiate or NTLM"]),
+    ],
+)
+def test_a_401_names_what_to_do(face, hops, challenge, auth, words):
+    server = hops({"/": f"401 Unauthorized\r\n{challenge}\r\nContent-Length: 0"})
+    error = refused(face, server.url, auth=auth)
+    assert error.status == 401
+    for word in words:
+        assert word in str(error)
+    assert "QQ" not in f"{error!r} {error} {error.headers} {error.body!r}"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("given", ["auth", "headers", "url"])
+def test_credentials_go_on_within_an_origin(face, hops, given):
+    server = hops({"/a": redirect("/b")})
+    connect(face, server, given)
+    for request in server.requests:
+        assert "QQ" in request.head or "UVE" in request.headers["authorization"]
+        assert ("cookie" in request.headers) == (given != "url")
+    assert server.paths == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("given", ["auth", "headers", "url"])
+@pytest.mark.parametrize("other", ["port", "host"])
+def test_credentials_stay_behind_at_another_origin_and_do_not_come_back(face, hops, given, other):
+    first, second = hops(), hops()
+    host = "127.0.0.1" if other == "port" else "localhost"
+    first.answers["/a"] = redirect(f"http://{host}:{second.port}/b")
+    second.answers["/b"] = redirect(f"{first.url}/c")
+    connect(face, first, given)
+    assert first.paths == ["/a", "/c"]
+    assert "authorization" in first.requests[0].headers
+    for request in (second.requests[0], first.requests[1]):
+        for name in ("authorization", "cookie", "proxy-authorization", "proxy-x"):
+            assert name not in request.headers
+        assert "QQ" not in request.head
+        assert request.headers["x-own"] == "1"
+
+
+def test_wss_on_the_same_host_is_another_origin(face, hops, secure, tls):
+    last = hops(**secure)
+    first = hops({"/a": redirect(f"wss://localhost:{last.port}/b")})
+    connect(face, first, "auth", host="localhost", tls=tls)
+    assert "authorization" in first.requests[0].headers
+    assert "authorization" not in last.requests[0].headers
+    assert "cookie" not in last.requests[0].headers
+
+
+def connect(face, server: Hops, given: str, host: str = "127.0.0.1", **options) -> None:
+    headers = {"Proxy-Authorization": "x", "Proxy-X": "x", "X-Own": "1"}
+    url = f"ws://{host}:{server.port}/a"
+    if given == "auth":
+        options |= {"auth": ("user", "QQQ"), "cookies": {"a": "QQ"}}
+    elif given == "headers":
+        headers |= {"authorization": "Bearer QQ", "COOKIE": "a=QQ"}
+    else:
+        url = url.replace("//", "//user:QQQ@")
+
+    async def test():
+        await end(face, await face.connect(url, headers=headers, **options))
+
+    face.run(test)
+
+
+def test_a_refusal_by_another_origin_says_that_the_credentials_were_not_sent_on(face, hops):
+    last = hops({"/b": "401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0"})
+    first = hops({"/a": redirect(last.url + "/b")})
+    error = refused(face, first.url.replace("//", "//user:QQ@") + "/a")
+    assert f"redirected: {first.url}/a -> {last.url}/b; credentials are not sent on" in str(error)
+    assert "QQ" not in str(error)
+
+
+def test_a_client_s_certificate_is_not_shown_to_another_origin(face, hops, certificates, secure):
+    context = secure["context"]
+    context.load_verify_locations(certificates.ca_file)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    last = hops(**secure)
+    first = hops({"/a": redirect("/b"), "/b": redirect(f"wss://127.0.0.1:{last.port}/c")}, **secure)
+    tls = TLS(ca_file=certificates.ca_file, cert_file=certificates.good, key_file=certificates.good)
+
+    async def test():
+        await end(face, await face.connect(f"wss://localhost:{first.port}/a", tls=tls))
+
+    face.run(test)
+    assert [certificate is not None for certificate in first.certificates] == [True, True]
+    assert last.certificates == [None]
+
+
+def test_nothing_that_is_logged_or_shown_holds_the_password(face, hops, caplog):
+    caplog.set_level(logging.DEBUG)
+    server = hops({"/a": redirect("/b"), "/b": redirect("/a")})
+    error = refused(face, server.url.replace("//", "//user:QQ@") + "/a", auth=("user", "QQ"), cookies={"c": "QQ"})
+    assert isinstance(error, HandshakeError)
+    assert "QQ" not in f"{error!r} {error} {caplog.text}"
+
+
+def test_scripts_log_in_by_the_address_and_keep_their_secrets_at_home(run_luau, hops):
+    last = hops()
+    first = hops({"/a": redirect(last.url + "/b")})
+    url = first.url.replace("//", "//user:QQ@")
+    script = f'local ws = WebSocket.connect("{url}/a") print(ws) ws:Close()'
+    outcome = run_luau(script, "--header", "Cookie: a=QQ", "--header", "X-Own: 1")
+    assert outcome.stdout == f"WebSocket {last.url}/b\n", outcome
+    assert first.requests[0].headers["authorization"] == basic("user", "QQ")
+    assert first.requests[0].headers["cookie"] == "a=QQ"
+    assert last.requests[0].headers["x-own"] == "1"
+    assert not {"authorization", "cookie"} & last.requests[0].headers.keys()
