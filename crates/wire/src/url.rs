@@ -190,7 +190,8 @@ fn without_userinfo(text: &str) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
+/// The start of a text that somebody else wrote: an error's text is no place for all of it.
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
