@@ -69,6 +69,10 @@ fuzz: SECONDS ?= 60
 fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)
 	SECONDS_EACH=$(SECONDS) scripts/fuzz.sh
 
+.PHONY: attacks
+attacks: build ## attack programs with hostile servers and write the table of outcomes, docs/attacks.md
+	$(BIN)/python -m pytest -q tests/attacks --attack-table docs/attacks.md
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache
