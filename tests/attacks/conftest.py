@@ -206,6 +206,7 @@ class Friend(RawServer):
 
     def __init__(self) -> None:
         self.may_go = threading.Event()
+        self.goes_on = threading.Event()
         super().__init__(self._befriend)
 
     def _befriend(self, peer: Peer) -> None:
@@ -213,6 +214,9 @@ class Friend(RawServer):
         peer.send(TEXT, b"welcome")
         if b"/last" in peer.request:
             self.may_go.wait()
+        if b"/pause" in peer.request:
+            self.goes_on.wait()
+            self.goes_on.clear()
         peer.send(CLOSE, b"\x03\xe8")
         peer.recv_close()
 
@@ -223,6 +227,7 @@ def friend() -> Iterator[Friend]:
     server = Friend()
     yield server
     server.may_go.set()
+    server.goes_on.set()
     server.stop()
 
 

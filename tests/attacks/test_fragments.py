@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import pytest
+
 from tests.attacks.table import attack
-from tests.servers.hostile import DEFLATE, MIB, ending, flood, head
+from tests.servers.hostile import DEFLATE, MIB, ending, flood, head, reset
 from tests.servers.raw import BINARY, CLOSE, TEXT, frame
 
 
@@ -146,3 +150,33 @@ def test_a_flood_of_empty_messages(assault):
 
     outcome = assault(empty, mode="hold", memory=4 * MIB)
     assert outcome.seen == [1005]
+
+
+@attack(
+    "a message of any size, or of bytes in fragments of their own, that `recv_streaming` does not take",
+    "CVE-2026-48779",
+    outcome="read no further above `max_held`",
+)
+@pytest.mark.parametrize("assault", ["threads", "asyncio"], indirect=True)
+def test_pieces_that_nobody_takes(assault):
+    def flooding(piece):
+        def attack(peer):
+            peer.accept(send=frame(BINARY, b"first", fin=False))
+            peer.sock.settimeout(0.3)
+            sent = 0
+            with contextlib.suppress(TimeoutError):
+                while sent < 256 * MIB:
+                    peer.sock.sendall(piece)
+                    sent += len(piece)
+            reset(peer.sock)
+            assault.friend.goes_on.set()
+            return sent
+
+        return attack
+
+    tiny = frame(0, b"x", fin=False) * 30_000
+    large = frame(0, bytes(MIB), fin=False)
+    outcome = assault(
+        flooding(tiny), flooding(large), mode="stream", max_message_size=None, max_held=(1024, 4 * MIB), memory=24 * MIB
+    )
+    assert all(sent < 128 * MIB for sent in outcome.seen), "the client stopped reading"

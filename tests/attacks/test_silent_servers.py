@@ -11,16 +11,10 @@ import time
 import pytest
 
 from tests.attacks.table import attack
-from tests.servers.hostile import MIB, ending
+from tests.servers.hostile import MIB, ending, reset
 from tests.servers.raw import CLOSE, PONG, TEXT, close_payload, frame
 
 PYTHON = pytest.mark.parametrize("assault", ["threads", "asyncio"], indirect=True)
-
-
-def reset(sock):
-    """Has the socket's end be a reset."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 @attack("a server that never answers our Close", outcome="cut after `close_timeout`, 1006")

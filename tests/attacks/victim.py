@@ -54,14 +54,14 @@ class Told:
                 self.failed(ws.error)
             over()
 
-        if mode != "hold":
+        if mode not in ("hold", "stream"):
             ws.OnMessage.Connect(self.on_message)
         ws.OnClose.Connect(on_close)
         if mode == "close":
             ws.Close()
 
 
-def on_threads(url: str, options: dict[str, object], mode: str) -> Told:
+def on_threads(url: str, options: dict[str, object], mode: str, task: dict[str, Any]) -> Told:
     told, over = Told(), threading.Event()
     try:
         ws = sunsocket.WebSocket.connect(url, **options)  # type: ignore[arg-type]
@@ -69,6 +69,13 @@ def on_threads(url: str, options: dict[str, object], mode: str) -> Told:
         told.failed(error)
         return told
     told.listen(ws, over.set, mode)
+    if mode == "stream":
+        with contextlib.suppress(sunsocket.ConnectionClosed):
+            for piece in ws.recv_streaming():
+                if told.messages == 0:
+                    # Until the flood is over.
+                    on_threads(task["friend"] + "pause", {}, "listen", task)
+                told.on_message(piece)
     if mode == "send":
         with contextlib.suppress(sunsocket.ConnectionClosed):
             while True:
@@ -77,7 +84,7 @@ def on_threads(url: str, options: dict[str, object], mode: str) -> Told:
     return told
 
 
-async def on_asyncio(url: str, options: dict[str, object], mode: str) -> Told:
+async def on_asyncio(url: str, options: dict[str, object], mode: str, task: dict[str, Any]) -> Told:
     told, over = Told(), asyncio.Event()
     try:
         ws = await sunsocket.aio.WebSocket.connect(url, **options)  # type: ignore[arg-type]
@@ -85,6 +92,12 @@ async def on_asyncio(url: str, options: dict[str, object], mode: str) -> Told:
         told.failed(error)
         return told
     told.listen(ws, over.set, mode)
+    if mode == "stream":
+        with contextlib.suppress(sunsocket.ConnectionClosed):
+            async for piece in ws.recv_streaming():
+                if told.messages == 0:
+                    await on_asyncio(task["friend"] + "pause", {}, "listen", task)
+                told.on_message(piece)
     if mode == "send":
         with contextlib.suppress(sunsocket.ConnectionClosed):
             while True:
@@ -98,14 +111,14 @@ def meet(task: dict[str, Any], url: str, count: int, mode: str) -> list[Told]:
     face, options, friend = task["face"], task["options"], task["friend"] + task["then"]
     task["then"] = "last"
     if face == "threads":
-        told = [on_threads(url, options, mode) for _ in range(count)]
-        on_threads(friend, {}, "listen")
+        told = [on_threads(url, options, mode, task) for _ in range(count)]
+        on_threads(friend, {}, "listen", task)
         return told
     if face == "asyncio":
 
         async def all_of_them() -> list[Told]:
-            told = [await on_asyncio(url, options, mode) for _ in range(count)]
-            await on_asyncio(friend, {}, "listen")
+            told = [await on_asyncio(url, options, mode, task) for _ in range(count)]
+            await on_asyncio(friend, {}, "listen", task)
             return told
 
         return asyncio.run(all_of_them())

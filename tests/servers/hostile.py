@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import select
+import socket
 import ssl
 import struct
 import threading
@@ -46,6 +47,12 @@ def ending(peer: Peer) -> int | str:
         return "end"
     except OSError:
         return "reset"
+
+
+def reset(sock: socket.socket) -> None:
+    """Has the socket's end be a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 def asked(peer: Peer) -> Peer:
