@@ -73,6 +73,10 @@ fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)
 autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
 	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)
 
+.PHONY: attacks
+attacks: build ## attack programs with hostile servers and write the table of outcomes, docs/attacks.md
+	$(BIN)/python -m pytest -q tests/attacks --attack-table docs/attacks.md
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,7 @@ use crate::error::{HandshakeError, InvalidRequest};
 use crate::extension::Extension;
 use crate::headers::{Headers, is_token};
 use crate::limits::Limits;
-use crate::url::Url;
+use crate::url::{Url, shorten};
 
 /// What section 1.3 has the server append to the key.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -172,7 +172,7 @@ impl Request {
         let headers = &response.headers;
         let wrong = |text: String| Err(HandshakeError::Header(text));
         if response.status != 101 {
-            return Err(HandshakeError::Status(response.status, response.reason.clone()));
+            return Err(HandshakeError::Status(response.status, shorten(&response.reason)));
         }
         if !headers.has_token("Upgrade", "websocket") {
             return wrong(missing(headers, "Upgrade", "websocket"));
@@ -205,7 +205,7 @@ impl Request {
         });
         agreed.map_err(|why| {
             let all: Vec<&str> = headers.get_all("Sec-WebSocket-Extensions").collect();
-            let all = all.join(", ");
+            let (all, why) = (shorten(&all.join(", ")), shorten(&why));
             HandshakeError::Header(format!(
                 "the server's Sec-WebSocket-Extensions {all:?} cannot be used: {why}"
             ))
@@ -228,13 +228,14 @@ impl Request {
         } else {
             format!("offered were {}", self.subprotocols.join(", "))
         };
+        let name = shorten(name);
         Err(HandshakeError::Header(format!("the server chose the subprotocol {name:?}; {offered}")))
     }
 }
 
 fn missing(headers: &Headers, name: &str, token: &str) -> String {
     match headers.get(name) {
-        Some(value) => format!("the server's {name} header is {value:?}, not {token:?}"),
+        Some(value) => format!("the server's {name} header is {:?}, not {token:?}", shorten(value)),
         None => format!("the server's answer has no {name} header; is it a WebSocket server?"),
     }
 }
@@ -460,6 +461,24 @@ mod tests {
         let lines = |count: usize| format!("HTTP/1.1 101 x\r\n{}\r\n", "A: b\r\n".repeat(count));
         assert!(matches!(Response::parse(lines(4).as_bytes(), &limits), Ok(Some(_))));
         assert!(matches!(Response::parse(lines(5).as_bytes(), &limits), Err(HandshakeError::TooLarge(_))));
+    }
+
+    #[test]
+    fn an_error_shows_the_start_of_what_the_server_sent() {
+        let long = "x".repeat(30_000);
+        for head in [
+            SWITCH.replace("101 Switching Protocols", &format!("404 {long}")),
+            SWITCH.replace("Upgrade: websocket", &format!("Upgrade: {long}")),
+            SWITCH.replace("Connection: Upgrade", &format!("Connection: {long}")),
+            format!("{SWITCH}Sec-WebSocket-Extensions: a; b=\"{long}\r\n"),
+            format!("{SWITCH}Sec-WebSocket-Extensions: {long}; {long}\r\n"),
+            format!("{SWITCH}Sec-WebSocket-Protocol: {long}\r\n"),
+        ] {
+            let error = verify(&request().deflate(Some(DeflateOffer::default())), &head)
+                .expect_err("wrong")
+                .to_string();
+            assert!(error.contains("x...") && error.len() < 700, "{} bytes", error.len());
+        }
     }
 
     #[test]

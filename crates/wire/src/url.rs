@@ -72,6 +72,11 @@ impl Url {
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, resource) = rest.split_at(end);
+        if authority.contains('\\') {
+            // Browsers read it as a slash, others as part of the user's name: whoever checked the address may have seen
+            // another host in it than we do.
+            return Err(wrong("it has a backslash before the path"));
+        }
         let (userinfo, host_port) = match authority.rsplit_once('@') {
             Some((userinfo, host_port)) => (Some(userinfo), host_port),
             None => (None, authority),
@@ -202,7 +207,8 @@ fn without_userinfo(text: &str) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
+/// The start of a text that somebody else wrote: an error's text is no place for all of it.
+pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
@@ -308,6 +314,7 @@ mod tests {
             ("ws://[nope]/", "IPv6"),
             ("ws://h\u{e9}/", "punycode"),
             ("ws://h$t/", "'$'"),
+            ("ws://other\\@h/", "backslash"),
         ] {
             let error = Url::parse(text).expect_err(text).to_string();
             assert!(error.contains(hint), "{text}: {error}");
