@@ -109,7 +109,6 @@ def test_a_refusal_carries_status_headers_and_body(face, raw_server):
 @pytest.mark.parametrize(
     ("head", "says"),
     [
-        (b"HTTP/1.1 302 Found\r\nLocation: ws://elsewhere/\r\nContent-Length: 0\r\n\r\n", "ws://elsewhere/"),
         (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "credentials"),
         (b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n", "Retry-After"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "is there a WebSocket at this path"),

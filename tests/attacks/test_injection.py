@@ -121,7 +121,7 @@ def test_escapes_stay_escaped(face, raw_server):
     async def test():
         server = raw_server(script)
         address = f"127.0.0.1:{server.port}/%0d%0aX-A:%20b?%0a\u00e9#".removesuffix("#")
-        ws = await face.connect(f"ws://us%0d%0aer:p%00w@{address}")
+        ws = await face.connect(f"ws://us%20er:p%C3%A9w@{address}")
         ws.Close()
         await face.do(ws.OnClose.Wait(5))
 

@@ -346,7 +346,7 @@ impl Socket {
         Self::signal(slf, "OnClose", &slf.get().on_close)
     }
 
-    /// Where it leads to, without user name and password.
+    /// Where it leads to, after any redirects; without user name and password.
     #[getter]
     fn url(&self) -> String {
         self.face.connection.url().to_string()
@@ -372,6 +372,7 @@ impl Socket {
         ))
     }
 
+    /// The addresses that redirects led away from, in order; empty without any.
     #[getter]
     fn redirects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let handshake = self.face.connection.handshake_ref();
@@ -379,6 +380,11 @@ impl Socket {
         PyTuple::new(py, redirects.iter().map(ToString::to_string))
     }
 
+    /// Names and values of the cookies that the server set in the opening handshake (RFC 6265).
+    ///
+    /// Those of the answer, and of redirects within the same origin before it, as they came; one that could not be
+    /// sent again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends
+    /// them. This is no cookie jar: Domain, Path and Expires are not looked at.
     #[getter]
     fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let cookies = PyDict::new(py);

@@ -113,10 +113,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--compression",
-        metavar='"deflate[; PARAMETER...]"|none',
+        metavar="OFFER",
         type=_compression,
         default="deflate",
-        help="offer permessage-deflate, with these parameters of RFC 7692, or nothing (default: deflate)",
+        help='offer compression: "deflate", with parameters of RFC 7692 after semicolons, or "none" (default: deflate)',
     )
     parser.add_argument(
         "--max-redirects",
