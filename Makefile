@@ -68,6 +68,10 @@ bench: build ## compare with other clients, installed beside (BENCH="--help" lis
 autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
 	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)
 
+.PHONY: interop
+interop: build ## the Python client against a dozen servers that others wrote (INTEROP="--help" lists options); see compliance/interop
+	$(BIN)/python compliance/interop/run.py $(INTEROP)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

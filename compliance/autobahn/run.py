@@ -89,8 +89,8 @@ def run(suite: Suite, shard: Shard, stop: threading.Event) -> dict[str, report.O
         status = client.wait()
     outcomes = report.read(shard.reports, shard.face)
     if status and not stop.is_set():
-        log = shard.reports.relative_to(ROOT) / "client.log"
-        print(f"{shard.face} {shard.name}: the client ended with {status}: see {log}", flush=True)
+        where = shard.reports.relative_to(ROOT) / "client.log"
+        print(f"{shard.face} {shard.name}: the client ended with {status}: see {where}", flush=True)
     return outcomes
 
 
