@@ -155,7 +155,10 @@ def run(face: Face, url: str) -> tuple[bool, dict[str, str]]:
         return ""
 
     async def all_of_them() -> tuple[bool, dict[str, str]]:
-        compressed = await agreed(face, url)
+        try:
+            compressed = await agreed(face, url)
+        except Exception as error:
+            return False, dict.fromkeys(CHECKS, f"{type(error).__name__}: {error}")
         return compressed, {name: await each(check) for name, check in CHECKS.items()}
 
     return asyncio.run(all_of_them())
