@@ -77,6 +77,10 @@ autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAH
 attacks: build ## attack programs with hostile servers and write the table of outcomes, docs/attacks.md
 	$(BIN)/python -m pytest -q tests/attacks --attack-table docs/attacks.md
 
+.PHONY: interop
+interop: build ## the Python client against a dozen servers that others wrote (INTEROP="--help" lists options); see compliance/interop
+	$(BIN)/python compliance/interop/run.py $(INTEROP)
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf $(VENV) .venv-* dist target .pytest_cache .mypy_cache .ruff_cache

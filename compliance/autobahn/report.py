@@ -64,6 +64,17 @@ class Outcome:
         return self.behavior if self.behavior == self.close else f"{self.behavior}, close {self.close}"
 
 
+@dataclass(frozen=True)
+class Took:
+    """How long a run was, and the CPU time of all servers and clients, in seconds."""
+
+    seconds: float
+    cpu: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds / 60:.1f} minutes ({self.cpu / 60:.1f} of CPU time)"
+
+
 #: Both by face.
 Cases = dict[str, list[str]]
 Outcomes = dict[str, dict[str, Outcome]]
@@ -116,7 +127,7 @@ def table(suite: Suite, cases: Cases, outcomes: Outcomes) -> list[str]:
     return lines
 
 
-def write_page(suite: Suite, cases: Cases, outcomes: Outcomes, seconds: float, versions: list[str]) -> None:
+def write_page(suite: Suite, cases: Cases, outcomes: Outcomes, took: Took, versions: list[str]) -> None:
     """`docs/autobahn.md`, after a run of every case."""
     today = datetime.datetime.now(datetime.UTC).date()
     reasons = "\n".join(f"- **{case}**: {each['why']}" for case, each in EXPECTED.items())
@@ -124,7 +135,7 @@ def write_page(suite: Suite, cases: Cases, outcomes: Outcomes, seconds: float, v
         suite=suite.version,
         table="\n".join(table(suite, cases, outcomes)),
         faces="\n".join(f"- `{face}`: {FACES[face]}." for face in cases),
-        run=f"{today}, {seconds / 60:.0f} minutes, {', '.join(versions)}.",
+        run=f"{today}, {took}, {', '.join(versions)}.",
         reasons=reasons,
     )
     PAGE.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import resource
 import subprocess
 import sys
 import threading
@@ -89,8 +90,8 @@ def run(suite: Suite, shard: Shard, stop: threading.Event) -> dict[str, report.O
         status = client.wait()
     outcomes = report.read(shard.reports, shard.face)
     if status and not stop.is_set():
-        log = shard.reports.relative_to(ROOT) / "client.log"
-        print(f"{shard.face} {shard.name}: the client ended with {status}: see {log}", flush=True)
+        where = shard.reports.relative_to(ROOT) / "client.log"
+        print(f"{shard.face} {shard.name}: the client ended with {status}: see {where}", flush=True)
     return outcomes
 
 
@@ -121,6 +122,12 @@ def matching(cases: list[str], patterns: str) -> list[str]:
     return [case for case in cases if any(fnmatch.fnmatchcase(case, pattern) for pattern in patterns.split(","))]
 
 
+def cpu_time() -> float:
+    """Seconds that servers and clients have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     parser.add_argument(
@@ -139,18 +146,18 @@ def main() -> int:
     except Missing as missing:
         print(f"autobahn: {missing}", file=sys.stderr)
         return 1
-    seconds = time.monotonic() - begin
+    took = report.Took(time.monotonic() - begin, cpu_time())
     print("\n".join(["", *report.table(suite, cases, outcomes), ""]))
     wrong = report.differences(cases, outcomes)
     for line in wrong:
         print(f"autobahn: {line}")
     for face, members in cases.items():
         print(f"autobahn: {face}: {report.count(outcomes[face], members)} of {len(members)} cases")
-    print(f"autobahn: {len(wrong)} not as expected, {seconds / 60:.1f} minutes")
+    print(f"autobahn: {len(wrong)} not as expected, {took}")
     if wrong:
         return 1
     if not given.cases and not given.face:
-        report.write_page(suite, cases, outcomes, seconds, report.versions(Path(sys.executable)))
+        report.write_page(suite, cases, outcomes, took, report.versions(Path(sys.executable)))
         print(f"autobahn: {report.PAGE.relative_to(ROOT)} written")
     return 0
 

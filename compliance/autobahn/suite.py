@@ -21,6 +21,8 @@ ROOT = HERE.parent.parent
 VENV = ROOT / ".venv-autobahn"
 REQUIREMENTS = [HERE / "requirements-virtualenv.txt", HERE / "requirements.txt"]
 
+Command = list[str | Path]
+
 #: Asks the suite itself which cases and sections there are.
 LIST = """
 import json
@@ -68,7 +70,7 @@ def prepare() -> Suite:
         # Python 2.7 has no venv of its own: virtualenv makes one, from the Python that runs this.
         bootstrap = VENV / "bootstrap"
         _run([sys.executable, "-m", "pip", "install", "--target", bootstrap, "-r", REQUIREMENTS[0]])
-        virtualenv = [sys.executable, "-m", "virtualenv", "--no-periodic-update", "-p", base, VENV]
+        virtualenv: Command = [sys.executable, "-m", "virtualenv", "--no-periodic-update", "-p", base, VENV]
         _run(virtualenv, env={**os.environ, "PYTHONPATH": str(bootstrap)})
         _run([python, "-m", "pip", "install", "--no-deps", "-r", REQUIREMENTS[1]])
         stamp.write_text(state)
@@ -82,7 +84,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
 
 
-def _run(command: list[str | Path], env: dict[str, str] | None = None) -> None:
+def _run(command: Command, env: dict[str, str] | None = None) -> None:
     if "pip" in command:
         command = [*command[:4], "--quiet", "--disable-pip-version-check", *command[4:]]
     done = subprocess.run(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -106,7 +108,7 @@ def fuzzing_server(suite: Suite, cases: list[str], reports: Path) -> Iterator[st
     spec = reports / "spec.json"
     spec.write_text(json.dumps({"url": url, "outdir": str(reports), "cases": cases}))
     with (reports / "server.log").open("w") as log:
-        command = [suite.python, VENV / "bin" / "wstest", "-m", "fuzzingserver", "-u", "0", "-s", spec]
+        command: Command = [suite.python, VENV / "bin" / "wstest", "-m", "fuzzingserver", "-u", "0", "-s", spec]
         server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=_environment())
         try:
             _wait_for(server, port, reports)

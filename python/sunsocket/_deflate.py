@@ -65,9 +65,7 @@ def offer(compression: object) -> tuple[int, int, int, int, bool, bool] | None:
 
 
 def parse(text: str) -> Deflate | None:
-    """An offer as the command line has it: "none", or "deflate" and parameters of RFC 7692 section 7.1.
-
-    The parameters stand behind semicolons.
+    """An offer as the command line has it: "none", or "deflate" and, after semicolons, parameters of RFC 7692 7.1.
 
     Raises:
         ValueError: It is neither.
