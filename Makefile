@@ -64,6 +64,10 @@ format: $(BIN)/.ready ## format the Rust and Python sources
 bench: build ## compare with other clients, installed beside (BENCH="--help" lists options); see bench/README.md
 	$(BIN)/python -m bench $(BENCH)
 
+.PHONY: coverage
+coverage: build ## what the tests run of the Python package and of wire; fails below the gates
+	PATH="$(abspath $(BIN)):$$PATH" scripts/coverage.sh
+
 .PHONY: fuzz
 fuzz: SECONDS ?= 60
 fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)

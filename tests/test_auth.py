@@ -45,33 +45,33 @@ def test_credentials_are_sent_with_the_first_request(face, hops, auth, userinfo,
 @pytest.mark.parametrize(
     ("auth", "kind"),
     [
-        (("us:er", "QQ"), ValueError),
-        (("user", "QQ\r\nX: y"), ValueError),
-        (("user\0", "QQ"), ValueError),
-        (("user", "QQ\udc80"), ValueError),
-        (("user", b"QQ"), TypeError),
-        (("user", "QQ", "x"), TypeError),
-        ("user:QQ", TypeError),
+        (("us:er", "Q-Q"), ValueError),
+        (("user", "Q-Q\r\nX: y"), ValueError),
+        (("user\0", "Q-Q"), ValueError),
+        (("user", "Q-Q\udc80"), ValueError),
+        (("user", b"Q-Q"), TypeError),
+        (("user", "Q-Q", "x"), TypeError),
+        ("user:Q-Q", TypeError),
         (5, TypeError),
     ],
 )
 def test_credentials_that_cannot_be_sent_are_refused_and_not_shown(auth, kind):
     with pytest.raises(kind, match="auth") as error:
         WebSocket.connect("ws://127.0.0.1:1/", auth=auth)
-    assert "QQ" not in str(error.value)
+    assert "Q-Q" not in str(error.value)
 
 
 def test_an_address_with_a_user_name_that_cannot_be_sent_is_refused_and_not_shown():
-    for url in ("ws://us%3Aer:QQ@127.0.0.1:1/", "ws://user:QQ%0D%0A@127.0.0.1:1/", "ws://user:1/QQ@127.0.0.1:1x"):
+    for url in ("ws://us%3Aer:Q-Q@127.0.0.1:1/", "ws://user:Q-Q%0D%0A@127.0.0.1:1/", "ws://user:1/Q-Q@127.0.0.1:1x"):
         with pytest.raises(InvalidURL) as error:
             WebSocket.connect(url + "/ ")
-        assert "QQ" not in str(error.value)
+        assert "Q-Q" not in str(error.value)
 
 
 def test_auth_and_a_header_of_ones_own_exclude_each_other():
     with pytest.raises(ValueError, match=r"auth.*Authorization") as error:
-        WebSocket.connect("ws://127.0.0.1:1/", auth=("user", "QQ"), headers={"AUTHORIZATION": "Bearer QQ"})
-    assert "QQ" not in str(error.value)
+        WebSocket.connect("ws://127.0.0.1:1/", auth=("user", "Q-Q"), headers={"AUTHORIZATION": "Bearer Q-Q"})
+    assert "Q-Q" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_auth_and_a_header_of_ones_own_exclude_each_other():
     [
         ("WWW-Authenticate: Basic realm=x", None, ["option auth", "ws://user:password@"]),
         ("X: y", None, ["option auth"]),
-        ("WWW-Authenticate: Basic realm=x", ("user", "QQ"), ["does not accept the credentials"]),
+        ("WWW-Authenticate: Basic realm=x", ("user", "Q-Q"), ["does not accept the credentials"]),
         ("WWW-Authenticate: Digest realm=x, qop=auth", None, ["scheme Digest", "Basic alone"]),
-        ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM", ("user", "QQ"), ["Negotiate or NTLM"]),
+        ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM", ("user", "Q-Q"), ["Negotiate or NTLM"]),
     ],
 )
 def test_a_401_names_what_to_do(face, hops, challenge, auth, words):
@@ -90,7 +90,7 @@ def test_a_401_names_what_to_do(face, hops, challenge, auth, words):
     assert error.status == 401
     for word in words:
         assert word in str(error)
-    assert "QQ" not in f"{error!r} {error} {error.headers} {error.body!r}"
+    assert "Q-Q" not in f"{error!r} {error} {error.headers} {error.body!r}"
     assert len(server.requests) == 1
 
 
@@ -99,8 +99,8 @@ def test_credentials_go_on_within_an_origin(face, hops, given):
     server = hops({"/a": redirect("/b")})
     connect(face, server, given)
     for request in server.requests:
-        assert "QQ" in request.head or "UVE" in request.headers["authorization"]
-        assert ("cookie" in request.headers) == (given != "url")
+        assert request.headers["authorization"] == ("Bearer Q-Q" if given == "headers" else basic("user", "Q-Q"))
+        assert request.headers.get("cookie") == (None if given == "url" else "a=Q-Q")
     assert server.paths == ["/a", "/b"]
 
 
@@ -117,8 +117,7 @@ def test_credentials_stay_behind_at_another_origin_and_do_not_come_back(face, ho
     for request in (second.requests[0], first.requests[1]):
         for name in ("authorization", "cookie", "proxy-authorization", "proxy-x"):
             assert name not in request.headers
-        # Nowhere at all; the key of the handshake is random and may spell anything.
-        assert "QQ" not in request.head.replace(request.headers["sec-websocket-key"], "")
+        assert "Q-Q" not in request.head
         assert request.headers["x-own"] == "1"
 
 
@@ -135,11 +134,11 @@ def connect(face, server: Hops, given: str, host: str = "127.0.0.1", **options) 
     headers = {"Proxy-Authorization": "x", "Proxy-X": "x", "X-Own": "1"}
     url = f"ws://{host}:{server.port}/a"
     if given == "auth":
-        options |= {"auth": ("user", "QQQ"), "cookies": {"a": "QQ"}}
+        options |= {"auth": ("user", "Q-Q"), "cookies": {"a": "Q-Q"}}
     elif given == "headers":
-        headers |= {"authorization": "Bearer QQ", "COOKIE": "a=QQ"}
+        headers |= {"authorization": "Bearer Q-Q", "COOKIE": "a=Q-Q"}
     else:
-        url = url.replace("//", "//user:QQQ@")
+        url = url.replace("//", "//user:Q-Q@")
 
     async def test():
         await end(face, await face.connect(url, headers=headers, **options))
@@ -150,9 +149,9 @@ def connect(face, server: Hops, given: str, host: str = "127.0.0.1", **options) 
 def test_a_refusal_by_another_origin_says_that_the_credentials_were_not_sent_on(face, hops):
     last = hops({"/b": "401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0"})
     first = hops({"/a": redirect(last.url + "/b")})
-    error = refused(face, first.url.replace("//", "//user:QQ@") + "/a")
+    error = refused(face, first.url.replace("//", "//user:Q-Q@") + "/a")
     assert f"redirected: {first.url}/a -> {last.url}/b; credentials are not sent on" in str(error)
-    assert "QQ" not in str(error)
+    assert "Q-Q" not in str(error)
 
 
 def test_a_client_s_certificate_is_not_shown_to_another_origin(face, hops, certificates, secure):
@@ -174,19 +173,19 @@ def test_a_client_s_certificate_is_not_shown_to_another_origin(face, hops, certi
 def test_nothing_that_is_logged_or_shown_holds_the_password(face, hops, caplog):
     caplog.set_level(logging.DEBUG)
     server = hops({"/a": redirect("/b"), "/b": redirect("/a")})
-    error = refused(face, server.url.replace("//", "//user:QQ@") + "/a", auth=("user", "QQ"), cookies={"c": "QQ"})
+    error = refused(face, server.url.replace("//", "//user:Q-Q@") + "/a", auth=("user", "Q-Q"), cookies={"c": "Q-Q"})
     assert isinstance(error, HandshakeError)
-    assert "QQ" not in f"{error!r} {error} {caplog.text}"
+    assert "Q-Q" not in f"{error!r} {error} {caplog.text}"
 
 
 def test_scripts_log_in_by_the_address_and_keep_their_secrets_at_home(run_luau, hops):
     last = hops()
     first = hops({"/a": redirect(last.url + "/b")})
-    url = first.url.replace("//", "//user:QQ@")
+    url = first.url.replace("//", "//user:Q-Q@")
     script = f'local ws = WebSocket.connect("{url}/a") print(ws) ws:Close()'
-    outcome = run_luau(script, "--header", "Cookie: a=QQ", "--header", "X-Own: 1")
+    outcome = run_luau(script, "--header", "Cookie: a=Q-Q", "--header", "X-Own: 1")
     assert outcome.stdout == f"WebSocket {last.url}/b\n", outcome
-    assert first.requests[0].headers["authorization"] == basic("user", "QQ")
-    assert first.requests[0].headers["cookie"] == "a=QQ"
+    assert first.requests[0].headers["authorization"] == basic("user", "Q-Q")
+    assert first.requests[0].headers["cookie"] == "a=Q-Q"
     assert last.requests[0].headers["x-own"] == "1"
     assert not {"authorization", "cookie"} & last.requests[0].headers.keys()

@@ -1,11 +1,12 @@
 //! Redirects (RFC 9110 15.4): where the opening handshake goes on, and what may come along.
 //!
-//! A redirect is an order of the server's, so it never gets more than the program has given that very server. Within an
-//! origin (scheme, host and port) everything is sent again. To another origin go the handshake, `Origin`, the subprotocols
-//! and the program's other headers, and no credentials: neither `Authorization`, `Cookie` and `Proxy-*` headers, nor what
-//! the address, `auth` or `cookies` hold, nor a client's certificate, which names the program as surely as a password does.
-//! They stay behind for good, as in the Fetch standard: a way back to the first origin may be the other one's trick. From
-//! `ws` to `wss` on one host is another origin too, for Fetch and for curl: a port is no proof of who listens there.
+//! A redirect is an order of the server's, so it never gets more than the program has given that very server. Within
+//! an origin (scheme, host and port) everything is sent again. To another origin go the handshake, `Origin`, the
+//! subprotocols and the program's other headers, and no credentials: neither `Authorization`, `Cookie` and `Proxy-*`
+//! headers, nor what the address, `auth` or `cookies` hold, nor a client's certificate, which names the program as
+//! surely as a password does. They stay behind for good, as in the Fetch standard: a way back to the first origin may
+//! be the other one's trick. From `ws` to `wss` on one host is another origin too, for Fetch and for curl: one port is
+//! no proof of who listens at another.
 
 use sunsocket_wire::{Cookie, Cookies, Credentials, Headers, Request, Response, Url};
 
@@ -108,8 +109,8 @@ impl<'a> Route<'a> {
             .chain(set().map(|cookie| (cookie.name.as_str(), cookie.value.as_str())))
     }
 
-    /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` is the name
-    /// of the first host alone.
+    /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` is the
+    /// name of the first host alone.
     pub(super) fn tls(&self) -> TlsOptions {
         let mut tls = self.options.tls.clone();
         if !self.is_home {
