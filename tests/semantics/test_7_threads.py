@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from sunsocket import ConnectionClosed, State, WebSocket
+from tests.servers.raw import TEXT
 
 
 def test_sends_of_one_thread_keep_their_order_and_no_message_is_mixed(echo):
@@ -135,3 +137,33 @@ def test_threads_may_send_on_a_socket_of_the_loop(face, echo):
         await ws.OnClose.Wait(5)
 
     face.run(test)
+
+
+def test_what_a_thread_sends_after_it_has_received_does_not_wait_for_its_next_recv(raw_server):
+    trials = 15
+    arrived = [threading.Event() for _ in range(trials)]
+
+    def script(peer):
+        peer.accept()
+        for event in arrived:
+            for _ in range(20):
+                peer.send(TEXT, b"next")
+                assert peer.recv().payload == b"answer"
+            assert [peer.recv().payload for _ in range(3)] == [b"one", b"two", b"three"]
+            event.set()
+        peer.finish()
+
+    ws = WebSocket.connect(raw_server(script).url)
+    times = []
+    for event in arrived:
+        # Whoever turns the reactor otherwise gives way to this thread, for 10 ms from now on.
+        for _ in range(20):
+            ws.recv(5)
+            ws.Send("answer")
+        start = time.perf_counter()
+        for message in ("one", "two", "three"):
+            ws.Send(message)
+        assert event.wait(10)
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[trials // 3] < 0.005
+    ws.Close()

@@ -4,13 +4,17 @@
 //! hand-over between threads. One of the waiting threads leads; the others follow, asleep until the leader has turned
 //! or leaves. The owner gives way while anybody pulls and looks every 10 ms whether that is still so (the grace period):
 //! between two calls of `recv` nothing is handed back and forth.
+//!
+//! What such a thread sends is gathered, and the next `recv` writes it. It may never come, so the owner writes too. To be
+//! woken for every message would cost more than all the rest of it: once woken, the owner looks by itself at intervals
+//! (it paces), for as long as anything is gathered.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::reactor::lock;
+use crate::reactor::{PACE, lock};
 
 /// A waiting thread returns this often, for its language to look at signals (SIGINT).
 const SLICE: Duration = Duration::from_millis(100);
@@ -18,6 +22,8 @@ const SLICE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(10);
 /// The same, when a thread has been waiting all that time.
 const LONG_GRACE: Duration = Duration::from_millis(100);
+/// Looks of an owner that paces and finds that nothing was gathered, after which it wants to be woken again.
+const IDLE_LOOKS: u8 = 5;
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +39,39 @@ pub enum Waited {
 const NOT_PARKED: u8 = 0;
 const PARKED: u8 = 1;
 const PARKED_LONG: u8 = 2;
+const PARKED_PACING: u8 = 3;
+
+/// Whether threads pull, as the owner sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pull {
+    /// Nobody has for the grace period.
+    None,
+    /// A thread has, within it.
+    Lively,
+    /// A thread has been waiting for longer than that.
+    Patient,
+}
+
+/// What the owner saw when it looked last. It alone takes the lock.
+#[derive(Debug, Default)]
+struct Seen {
+    pulls: u64,
+    /// When that number grew.
+    pulled_at: Option<Instant>,
+    gathered: u64,
+    /// Looks since that number grew.
+    idle_looks: u8,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Leadership {
     /// Threads inside `pull`.
     pulling: AtomicUsize,
-    /// Calls of `pull`, ever; and as the owner saw it last.
+    /// Calls of `pull` that came to an end, ever.
     pulls: AtomicU64,
-    pulls_seen: AtomicU64,
+    /// What threads left to be written, ever.
+    gathered: AtomicU64,
+    seen: Mutex<Seen>,
     /// The owner is inside a turn (not a waiting thread, not the guardian).
     owner_leads: AtomicBool,
     /// Turns that ended and leaders that left, ever.
@@ -69,23 +100,61 @@ impl Leadership {
         self.pulling.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether a thread waits, or did since the owner looked last.
-    pub(crate) fn is_pulled(&self) -> bool {
+    /// To be asked by the owner before it turns the reactor itself.
+    pub(crate) fn look(&self) -> Pull {
         let pulls = self.pulls.load(Ordering::SeqCst);
-        self.pulls_seen.swap(pulls, Ordering::SeqCst) != pulls || self.is_pulled_now()
+        let mut seen = lock(&self.seen);
+        if seen.pulls != pulls {
+            (seen.pulls, seen.pulled_at) = (pulls, Some(Instant::now()));
+        }
+        if seen.pulled_at.is_some_and(|at| at.elapsed() < GRACE) {
+            Pull::Lively
+        } else if self.is_pulled_now() {
+            Pull::Patient
+        } else {
+            Pull::None
+        }
     }
 
-    /// The owner gives way for a grace period, less if there is work that only the owner does.
-    pub(crate) fn park(&self, until: Option<Instant>, has_work: &dyn Fn() -> bool) {
-        let (state, mut grace) =
-            if self.is_pulled_now() { (PARKED_LONG, LONG_GRACE) } else { (PARKED, GRACE) };
+    /// Something was gathered, to be written soon. True: the owner looks for that by itself.
+    pub(crate) fn note_gathered(&self) -> bool {
+        self.gathered.fetch_add(1, Ordering::SeqCst);
+        self.parked.load(Ordering::SeqCst) == PARKED_PACING
+    }
+
+    /// The owner gives way for a grace period, less if there is work that only the owner does (`has_work`) or something to
+    /// write (`has_bytes`), or if it paces.
+    pub(crate) fn park(
+        &self,
+        pull: Pull,
+        until: Option<Instant>,
+        has_work: &dyn Fn() -> bool,
+        has_bytes: &dyn Fn() -> bool,
+    ) {
+        let gathered = self.gathered.load(Ordering::SeqCst);
+        let idle_looks = {
+            let mut seen = lock(&self.seen);
+            seen.idle_looks = if seen.gathered == gathered { seen.idle_looks.saturating_add(1) } else { 0 };
+            seen.gathered = gathered;
+            seen.idle_looks
+        };
+        let (state, mut grace) = match pull {
+            Pull::Lively if idle_looks <= IDLE_LOOKS => (PARKED_PACING, PACE),
+            Pull::Patient => (PARKED_LONG, LONG_GRACE),
+            _ => (PARKED, GRACE),
+        };
         if let Some(until) = until {
             grace = grace.min(until.saturating_duration_since(Instant::now()));
         }
         let guard = lock(&self.park);
         self.parked.store(state, Ordering::SeqCst);
         // Who brings work stores it before it reads `parked`, and notifies under the lock that is held here.
-        if !has_work() && (state == PARKED || self.is_pulled_now()) {
+        let stays = match state {
+            PARKED_PACING => true,
+            PARKED_LONG => !has_bytes() && self.is_pulled_now(),
+            _ => !has_bytes(),
+        };
+        if stays && !has_work() {
             drop(self.unparked.wait_timeout(guard, grace).unwrap_or_else(PoisonError::into_inner));
         }
         self.parked.store(NOT_PARKED, Ordering::SeqCst);
@@ -116,7 +185,22 @@ impl Leadership {
         ready: &mut dyn FnMut() -> bool,
         lead: impl Fn(Instant) -> Option<io::Result<()>>,
     ) -> Waited {
-        let _pulling = Pulling::enter(self);
+        let mut pulling = Pulling::enter(self);
+        let waited = self.wait(until, ready, lead);
+        if waited == Waited::Look {
+            pulling.comes_back = true;
+        } else {
+            self.pulls.fetch_add(1, Ordering::SeqCst);
+        }
+        waited
+    }
+
+    fn wait(
+        &self,
+        until: Option<Instant>,
+        ready: &mut dyn FnMut() -> bool,
+        lead: impl Fn(Instant) -> Option<io::Result<()>>,
+    ) -> Waited {
         let slice = Instant::now() + SLICE;
         loop {
             if ready() {
@@ -153,23 +237,27 @@ impl Leadership {
 }
 
 /// Counts a thread in and out of `pull`.
-struct Pulling<'a>(&'a Leadership);
+struct Pulling<'a> {
+    leadership: &'a Leadership,
+    /// It looks for a signal and goes on waiting.
+    comes_back: bool,
+}
 
 impl<'a> Pulling<'a> {
     fn enter(leadership: &'a Leadership) -> Self {
         leadership.pulling.fetch_add(1, Ordering::SeqCst);
-        leadership.pulls.fetch_add(1, Ordering::SeqCst);
-        Self(leadership)
+        Self { leadership, comes_back: false }
     }
 }
 
 impl Drop for Pulling<'_> {
     fn drop(&mut self) {
-        let was_last = self.0.pulling.fetch_sub(1, Ordering::SeqCst) == 1;
-        if was_last && self.0.parked.load(Ordering::SeqCst) == PARKED_LONG {
-            self.0.unpark();
+        let leadership = self.leadership;
+        let was_last = leadership.pulling.fetch_sub(1, Ordering::SeqCst) == 1;
+        if was_last && !self.comes_back && leadership.parked.load(Ordering::SeqCst) == PARKED_LONG {
+            leadership.unpark();
         }
         // Somebody else may lead now.
-        self.0.notify_followers();
+        leadership.notify_followers();
     }
 }

@@ -25,7 +25,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::fork;
 use crate::guardian::Guardian;
-use crate::leader::Leadership;
+use crate::leader::{Leadership, Pull};
 use crate::options::ConnectOptions;
 use crate::poller::{Events, Poller, Readiness};
 use crate::spares::Spares;
@@ -40,7 +40,7 @@ const READ_BUFFER: usize = 256 << 10;
 /// Where the read buffer begins is a multiple of this.
 const PAGE: usize = 4 << 10;
 /// While a thread sends a stream of messages, what gathered is written this often.
-const PACE: Duration = Duration::from_micros(200);
+pub(crate) const PACE: Duration = Duration::from_micros(200);
 
 /// Who turns a reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,10 +221,16 @@ impl Reactor {
             if self.woken.swap(false, Ordering::SeqCst) || !lock(&self.ready).is_empty() {
                 break;
             }
-            let turner = if self.leadership.is_pulled() { None } else { self.owner_turner() };
+            let pull = self.leadership.look();
+            let turner = if pull == Pull::None { self.owner_turner() } else { None };
             let Some(mut turner) = turner else {
-                let owner_has_work = || self.owner_has_work();
-                self.leadership.park(until, &owner_has_work);
+                let has_work = || {
+                    self.woken.load(Ordering::SeqCst)
+                        || !lock(&self.ready).is_empty()
+                        || !lock(&self.revisits).is_empty()
+                };
+                let has_bytes = || !lock(&self.flushes).is_empty();
+                self.leadership.park(pull, until, &has_work, &has_bytes);
                 // Bytes that a pulling thread corked and left behind.
                 self.flush_listed(None);
                 if until.is_some_and(|until| Instant::now() >= until) {
@@ -456,8 +462,15 @@ impl Reactor {
     /// Has a connection's bytes written soon. `corked`: the caller delivers messages and will flush at the end.
     pub(crate) fn request_flush(&self, connection: Arc<Connection>, corked: bool) {
         lock(&self.flushes).push(connection);
-        if !corked || self.guardian.is_standing_in() {
+        if self.guardian.is_standing_in() {
             self.alert();
+        } else if !corked {
+            // An owner that gives way and paces is not worth waking; who sleeps in the poller is.
+            let paces = self.leadership.note_gathered();
+            self.wake_sleeper();
+            if !paces {
+                self.leadership.unpark();
+            }
         }
     }
 
@@ -515,10 +528,14 @@ impl Reactor {
 
     /// Wakes whoever sleeps while there is something to do.
     pub(crate) fn alert(&self) {
+        self.wake_sleeper();
+        self.leadership.unpark();
+    }
+
+    fn wake_sleeper(&self) {
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             self.poller.wake();
         }
-        self.leadership.unpark();
     }
 
     fn owner_has_work(&self) -> bool {

@@ -6,6 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 use sunsocket_net::{Message, MessageKind};
 
+/// ASCII texts up to this size are decoded as Latin-1.
+const LATIN_1_UP_TO: usize = 4 << 10;
+
 /// The Python object for a message.
 pub(crate) fn to_python(py: Python<'_>, message: &Message<'_>) -> PyResult<Py<PyAny>> {
     let payload: &[u8] = &message.payload;
@@ -15,9 +18,10 @@ pub(crate) fn to_python(py: Python<'_>, message: &Message<'_>) -> PyResult<Py<Py
     let (bytes, len) = (payload.as_ptr().cast(), payload.len() as ffi::Py_ssize_t);
     // SAFETY: pointer and length are those of one slice, the encoding errors' name may be null, and the GIL is held.
     // Both calls return a new reference or null with an exception set. Measured against `PyString::new`: pure ASCII is
-    // the common case, and decoding it as Latin-1 is a copy (5 % of a received message).
+    // the common case, and decoding it as Latin-1 is a copy (5 % of a received message). A long one is gone through twice
+    // then; decoding UTF-8 does both at once (64 KiB: 7.5 us in place of 8.3).
     unsafe {
-        let text = if message.ascii {
+        let text = if message.ascii && payload.len() <= LATIN_1_UP_TO {
             ffi::PyUnicode_DecodeLatin1(bytes, len, std::ptr::null())
         } else {
             ffi::PyUnicode_DecodeUTF8(bytes, len, std::ptr::null())
