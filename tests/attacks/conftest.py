@@ -162,9 +162,12 @@ class Assault:
         url: str | None = None,
         ca_file: str = "",
         timeout: float = 20,
+        connects: int | None = None,
         **options: Any,
     ) -> Outcome:
-        """Meets each attack once. ``memory`` and ``cpu``: the bytes and seconds that all of them together may take."""
+        """Meets each attack once, in as many ``connects`` as there are attacks unless that is said. ``memory`` and
+        ``cpu``: the bytes and seconds that all of them together may take.
+        """
         server = Hostile(attacks, context=context)
         self.servers.append(server)
         if self.face != "luau":
@@ -175,7 +178,7 @@ class Assault:
             "friend": self.friend.url,
             "ca_file": ca_file,
             "url": target,
-            "count": len(attacks),
+            "count": len(attacks) if connects is None else connects,
             "mode": mode,
             "options": options,
         }
@@ -188,7 +191,7 @@ class Assault:
         lines = self.victims.receive()
         server.join()
         *told, cost = [json.loads(line) for line in lines]
-        assert len(told) == len(attacks)
+        assert len(told) == task["count"]
         outcome = Outcome(self.face, server.seen, told, cost)
         peaks = self.request.config.stash[PEAKS]
         name = self.request.function.__name__

@@ -109,7 +109,11 @@ def test_hosts(face, listener):
     face.run(test)
 
 
-@attack("escaped line breaks in the path and in the user's name", "CVE-2020-35678", outcome="sent as they are escaped")
+@attack(
+    "escaped line breaks in the path and in the user's name",
+    "CVE-2020-35678",
+    outcome="sent as they are escaped, or `InvalidURL`",
+)
 def test_escapes_stay_escaped(face, raw_server):
     requests = []
 
@@ -121,7 +125,10 @@ def test_escapes_stay_escaped(face, raw_server):
     async def test():
         server = raw_server(script)
         address = f"127.0.0.1:{server.port}/%0d%0aX-A:%20b?%0a\u00e9#".removesuffix("#")
-        ws = await face.connect(f"ws://us%20er:p%C3%A9w@{address}")
+        for user in ("us%0d%0aer", "us%00er", "user:p%0aw"):
+            with pytest.raises(InvalidURL):
+                await face.connect(f"ws://{user}@{address}")
+        ws = await face.connect(f"ws://us%2Fer:p%40w@{address}")
         ws.Close()
         await face.do(ws.OnClose.Wait(5))
 

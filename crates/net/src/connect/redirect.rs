@@ -201,7 +201,9 @@ impl<'a> Route<'a> {
             }
             _ => "",
         };
-        error.retold(kind, format!("{error} (redirected: {}{hint})", self.way()))
+        // This address is a server's, and as long as it likes.
+        let text = error.to_string().replace(&self.url.to_string(), &shorten(&self.url));
+        error.retold(kind, format!("{text} (redirected: {}{hint})", self.way()))
     }
 
     /// What was left behind, and the cookies' names and values that the last origin has set.
