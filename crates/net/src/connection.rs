@@ -377,7 +377,8 @@ impl Connection {
 
     /// True once, when a `Reactor::connect` ended: either `state()` is Open, or `closed()` tells the failure.
     pub fn take_opened(&self) -> bool {
-        self.opened_due.swap(false, Ordering::SeqCst)
+        // It is due a moment before the state says how it ended; the report comes after both.
+        self.state() != State::Connecting && self.opened_due.swap(false, Ordering::SeqCst)
     }
 
     /// True once, when the connection has closed and no listener is owed a message any more: fire OnClose now.
