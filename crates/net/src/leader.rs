@@ -183,7 +183,7 @@ impl Leadership {
         &self,
         until: Option<Instant>,
         ready: &mut dyn FnMut() -> bool,
-        lead: impl Fn(Instant) -> Option<io::Result<()>>,
+        lead: impl Fn(Instant, &mut dyn FnMut() -> bool) -> Option<io::Result<()>>,
     ) -> Waited {
         let mut pulling = Pulling::enter(self);
         let waited = self.wait(until, ready, lead);
@@ -199,7 +199,7 @@ impl Leadership {
         &self,
         until: Option<Instant>,
         ready: &mut dyn FnMut() -> bool,
-        lead: impl Fn(Instant) -> Option<io::Result<()>>,
+        lead: impl Fn(Instant, &mut dyn FnMut() -> bool) -> Option<io::Result<()>>,
     ) -> Waited {
         let slice = Instant::now() + SLICE;
         loop {
@@ -215,7 +215,7 @@ impl Leadership {
             }
             let end = until.map_or(slice, |until| until.min(slice));
             let changes = self.changes.load(Ordering::SeqCst);
-            match lead(end) {
+            match lead(end, ready) {
                 Some(Ok(())) => {}
                 Some(Err(_interrupted)) => return if ready() { Waited::Ready } else { Waited::Look },
                 None => self.follow(end, changes, ready),

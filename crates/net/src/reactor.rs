@@ -209,6 +209,7 @@ impl Reactor {
         self.fail_delivered(true);
         if self.role == Role::Foreign {
             self.asleep.store(false, Ordering::SeqCst);
+            self.woken.store(false, Ordering::SeqCst);
             self.guardian.away();
             let mut turner = lock(&self.turner);
             let _ = self.turn_once_now(&mut turner);
@@ -292,7 +293,7 @@ impl Reactor {
         if nested {
             self.guardian.home();
         }
-        let waited = self.leadership.pull(until, ready, |end| self.lead(end));
+        let waited = self.leadership.pull(until, ready, |end, ready| self.lead(end, ready));
         if nested {
             self.guardian.away();
         }
@@ -300,11 +301,14 @@ impl Reactor {
     }
 
     /// Turns once in the place of the owner, until `end` at the latest. `None`: somebody else turns.
-    fn lead(&self, end: Instant) -> Option<io::Result<()>> {
+    fn lead(&self, end: Instant, ready: &mut dyn FnMut() -> bool) -> Option<io::Result<()>> {
         let turned = if self.role == Role::Foreign {
             None
         } else {
-            self.try_turner().map(|mut turner| self.turn_once(&mut turner, Some(end), false))
+            self.try_turner().map(|mut turner| {
+                // Who led before may have made it so after this thread looked, and nothing more may come.
+                if ready() { Ok(()) } else { self.turn_once(&mut turner, Some(end), false) }
+            })
         };
         match turned {
             Some(turned) => {
@@ -346,15 +350,24 @@ impl Reactor {
         if let Some(mut turner) = self.try_turner() {
             // A signal can wait: nobody sleeps here.
             let _ = self.turn_once_now(&mut turner);
+            drop(turner);
             self.leave_readable();
+            self.leadership.notify_followers();
         }
     }
 
-    /// A look that was not the owner's may have taken the event that was to call a foreign loop: call it again.
-    fn leave_readable(&self) {
-        if self.owes_the_loop() {
+    /// A look that was not the owner's may have taken the event that was to call a foreign loop, which is told once only:
+    /// from here on it is asleep again, and called again if there is anything for it. True if there is.
+    fn leave_readable(&self) -> bool {
+        if self.role != Role::Foreign {
+            return false;
+        }
+        self.asleep.store(true, Ordering::SeqCst);
+        let has_work = self.owner_has_work() || self.owes_the_loop();
+        if has_work {
             self.poller.wake();
         }
+        has_work
     }
 
     /// The guardian's turn: what the owner would do if it were here. `None`: somebody else turns. True: the descriptor
@@ -364,8 +377,10 @@ impl Reactor {
         let _ = self.turn_once_now(&mut turner);
         // From here on it is the guardian who sleeps on the poller's descriptor.
         self.asleep.store(true, Ordering::SeqCst);
-        self.leave_readable();
-        Some(self.owes_the_loop())
+        let stays_readable = self.leave_readable();
+        drop(turner);
+        self.leadership.notify_followers();
+        Some(stays_readable)
     }
 
     /// Whether there is something for a foreign loop to do that no descriptor tells of.
