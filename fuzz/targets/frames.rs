@@ -32,8 +32,8 @@ fn receive(deflate: Option<DeflateAgreed>, bytes: &[u8], portion: usize, direct:
                 }
                 Seen::Message(piece.kind, std::mem::take(&mut begun))
             }
-            Ok(Event::Ping(payload)) => Seen::Ping(payload.as_ref().to_vec()),
-            Ok(Event::Pong(payload)) => Seen::Pong(payload.as_ref().to_vec()),
+            Ok(Event::Ping(payload)) => Seen::Ping((*payload).as_ref().to_vec()),
+            Ok(Event::Pong(payload)) => Seen::Pong((*payload).as_ref().to_vec()),
             Ok(Event::Close(frame)) => Seen::Close(frame.code, frame.reason),
             Err(violation) => {
                 seen.push(Seen::Failed(violation.code));
