@@ -6,9 +6,7 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::{DeflateAgreed, Headers, Message, MessageKind, Url, valid_close_code_to_send};
 
@@ -18,6 +16,8 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::options::ConnectOptions;
 use crate::reactor::{Reactor, Waited, lock};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, OnceLock};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@
 //! between two calls of `recv` nothing is handed back and forth.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::reactor::lock;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Instant, Mutex, PoisonError};
 
 /// A waiting thread returns this often, for its language to look at signals (SIGINT).
 const SLICE: Duration = Duration::from_millis(100);

@@ -32,6 +32,7 @@ mod poller;
 mod reactor;
 mod spin;
 mod stream;
+mod sync;
 mod timers;
 mod tls;
 

@@ -5,9 +5,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::{Client, CloseFrame, Event, Limits, MessageKind, Violation};
 
@@ -23,6 +21,8 @@ use crate::outbox::{Flushed, Outbox};
 use crate::poller::Interest;
 use crate::reactor::{Role, lock};
 use crate::stream::Stream;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Instant};
 
 /// A `send` this soon after the last one is gathered with it in place of being written by itself.
 const GATHER: Duration = Duration::from_micros(50);

@@ -13,9 +13,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -28,6 +26,8 @@ use crate::leader::Leadership;
 use crate::options::ConnectOptions;
 use crate::poller::{Events, Poller, Readiness};
 use crate::spin::{LOOK, Spin};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, PoisonError, TryLockError, thread, thread_local};
 use crate::timers::Timers;
 
 pub use crate::guardian::BusyReport;
@@ -388,7 +388,7 @@ impl Reactor {
                     let soon = Instant::now() + Duration::from_millis(50);
                     let _ = self.turn_once(&mut turner, Some(until.min(soon)), false);
                 }
-                None => std::thread::sleep(Duration::from_millis(1)),
+                None => thread::sleep(Duration::from_millis(1)),
             }
         }
         connections.iter().for_each(Connection::abort);
@@ -568,7 +568,7 @@ impl Reactor {
                 looks += 1;
                 if looks.is_multiple_of(8) {
                     // The peer may need this very core.
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             }
             turner.spin.missed();
