@@ -465,6 +465,14 @@ impl Connection {
         self.full.load(Ordering::SeqCst)
     }
 
+    /// To be called by a sender that got [`Room::Full`] and now waits until there is room. As long as one does not,
+    /// nothing more is read: its answers would pile up.
+    pub fn sender_waits(self: &Arc<Self>) {
+        if let Some(mut link) = self.link() {
+            link.sender_waits(self);
+        }
+    }
+
     /// Writes out what is corked or queued as far as the operating system takes it now; true when nothing is left.
     pub fn flush(self: &Arc<Self>) -> bool {
         let Some(mut link) = self.link() else { return true };

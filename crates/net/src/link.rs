@@ -54,6 +54,8 @@ pub(crate) struct Link {
     closing: Option<Closing>,
     /// The socket takes no more now: the poller will say when.
     blocked: bool,
+    /// Sends that left more than the high-water mark unsent, and of which nobody has said that its sender waits.
+    overdrafts: usize,
     /// Writing failed; reading goes on, for what the server said before.
     broken: bool,
     /// On the reactor's list of connections to flush.
@@ -92,6 +94,7 @@ impl Link {
             keep_alive: KeepAlive::new(options.ping_interval, options.ping_timeout, now),
             closing: None,
             blocked: false,
+            overdrafts: 0,
             broken: false,
             listed: false,
             stream_misses: None,
@@ -170,10 +173,17 @@ impl Link {
     fn room(&mut self, connection: &Connection) -> Room {
         if self.is_full() {
             connection.full.store(true, Ordering::SeqCst);
+            self.overdrafts += 1;
             Room::Full
         } else {
             Room::Plenty
         }
+    }
+
+    /// One of those that got `Room::Full` waits.
+    pub(crate) fn sender_waits(&mut self, connection: &Arc<Connection>) {
+        self.overdrafts = self.overdrafts.saturating_sub(1);
+        self.resume(connection);
     }
 
     /// False: another message is being sent in pieces.
@@ -327,6 +337,7 @@ impl Link {
     }
 
     fn has_room_again(&mut self, connection: &Arc<Connection>) {
+        self.overdrafts = 0;
         connection.full.store(false, Ordering::SeqCst);
         connection.writable_due.store(true, Ordering::SeqCst);
         self.resume(connection);
@@ -519,10 +530,13 @@ impl Link {
         }
     }
 
-    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave.
+    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave and those
+    /// who send do not wait for that: each message could bring another answer. Where they do wait, reading goes on: a
+    /// server that echoes may wait for just that.
     fn must_pause(&mut self, connection: &Arc<Connection>) -> bool {
         connection.state() == State::Open
-            && (self.is_full() && !self.broken || connection.is_wanted() && lock(&connection.inbox).is_full())
+            && (self.is_full() && self.overdrafts > 0 && !self.broken
+                || connection.is_wanted() && lock(&connection.inbox).is_full())
     }
 
     fn pause(&mut self, connection: &Arc<Connection>, hangup: bool) {
