@@ -108,13 +108,13 @@ impl Leadership {
         }
     }
 
-    /// Waits until `ready`, by leading (`lead` turns the reactor until the time it is given; `None`: another thread does)
-    /// or by following.
+    /// Waits until `ready`, by leading (`lead` turns the reactor until `ready` or the time it is given; `None`: another
+    /// thread does) or by following.
     pub(crate) fn pull(
         &self,
         until: Option<Instant>,
         ready: &mut dyn FnMut() -> bool,
-        lead: impl Fn(Instant) -> Option<io::Result<()>>,
+        lead: impl Fn(Instant, &mut dyn FnMut() -> bool) -> Option<io::Result<()>>,
     ) -> Waited {
         let _pulling = Pulling::enter(self);
         let slice = Instant::now() + SLICE;
@@ -131,7 +131,7 @@ impl Leadership {
             }
             let end = until.map_or(slice, |until| until.min(slice));
             let changes = self.changes.load(Ordering::SeqCst);
-            match lead(end) {
+            match lead(end, ready) {
                 Some(Ok(())) => {}
                 Some(Err(_interrupted)) => return if ready() { Waited::Ready } else { Waited::Look },
                 None => self.follow(end, changes, ready),

@@ -198,6 +198,7 @@ impl Reactor {
         }
         if self.role == Role::Foreign {
             self.asleep.store(false, Ordering::SeqCst);
+            self.woken.store(false, Ordering::SeqCst);
             self.guardian.away();
             let mut turner = lock(&self.turner);
             let _ = self.turn_once_now(&mut turner);
@@ -212,8 +213,8 @@ impl Reactor {
             }
             let turner = if self.leadership.is_pulled() { None } else { self.owner_turner() };
             let Some(mut turner) = turner else {
-                let owner_has_work = || self.owner_has_work();
-                self.leadership.park(until, &owner_has_work);
+                let has_work = || self.parked_has_work();
+                self.leadership.park(until, &has_work);
                 // Bytes that a pulling thread corked and left behind.
                 self.flush_listed(None);
                 if until.is_some_and(|until| Instant::now() >= until) {
@@ -222,7 +223,8 @@ impl Reactor {
                 continue;
             };
             self.leadership.owner_leads(true);
-            let turned = self.turn_once(&mut turner, until, true);
+            let mut has_work = || self.owner_has_work() || self.leadership.is_pulled_now();
+            let turned = self.turn_once(&mut turner, until, &mut has_work);
             self.leadership.owner_leads(false);
             drop(turner);
             self.leadership.notify_followers();
@@ -273,7 +275,7 @@ impl Reactor {
         if nested {
             self.guardian.home();
         }
-        let waited = self.leadership.pull(until, ready, |end| self.lead(end));
+        let waited = self.leadership.pull(until, ready, |end, ready| self.lead(end, ready));
         if nested {
             self.guardian.away();
         }
@@ -281,11 +283,15 @@ impl Reactor {
     }
 
     /// Turns once in the place of the owner, until `end` at the latest. `None`: somebody else turns.
-    fn lead(&self, end: Instant) -> Option<io::Result<()>> {
+    fn lead(&self, end: Instant, ready: &mut dyn FnMut() -> bool) -> Option<io::Result<()>> {
         let turned = if self.role == Role::Foreign {
             None
         } else {
-            self.try_turner().map(|mut turner| self.turn_once(&mut turner, Some(end), false))
+            self.try_turner().map(|mut turner| {
+                // Who led before may have made it so after this thread looked, and nothing more may come.
+                let mut has_work = || self.anybody_has_work() || ready();
+                self.turn_once(&mut turner, Some(end), &mut has_work)
+            })
         };
         match turned {
             Some(turned) => {
@@ -325,15 +331,24 @@ impl Reactor {
         if let Some(mut turner) = self.try_turner() {
             // A signal can wait: nobody sleeps here.
             let _ = self.turn_once_now(&mut turner);
+            drop(turner);
             self.leave_readable();
+            self.leadership.notify_followers();
         }
     }
 
-    /// A look that was not the owner's may have taken the event that was to call a foreign loop: call it again.
-    fn leave_readable(&self) {
-        if self.role == Role::Foreign && !lock(&self.ready).is_empty() {
+    /// A look that was not the owner's may have taken the event that was to call a foreign loop, which is told once only:
+    /// from here on it is asleep again, and called again if there is anything for it. True if there is.
+    fn leave_readable(&self) -> bool {
+        if self.role != Role::Foreign {
+            return false;
+        }
+        self.asleep.store(true, Ordering::SeqCst);
+        let has_work = self.owner_has_work();
+        if has_work {
             self.poller.wake();
         }
+        has_work
     }
 
     /// The guardian's turn: what the owner would do if it were here. `None`: somebody else turns. True: the descriptor
@@ -343,8 +358,10 @@ impl Reactor {
         let _ = self.turn_once_now(&mut turner);
         // From here on it is the guardian who sleeps on the poller's descriptor.
         self.asleep.store(true, Ordering::SeqCst);
-        self.leave_readable();
-        Some(self.role == Role::Foreign && !lock(&self.ready).is_empty())
+        let stays_readable = self.leave_readable();
+        drop(turner);
+        self.leadership.notify_followers();
+        Some(stays_readable)
     }
 
     /// Makes the owner's `turn` return soon. From any thread.
@@ -386,7 +403,8 @@ impl Reactor {
             match self.try_turner() {
                 Some(mut turner) => {
                     let soon = Instant::now() + Duration::from_millis(50);
-                    let _ = self.turn_once(&mut turner, Some(until.min(soon)), false);
+                    let mut has_work = || self.anybody_has_work();
+                    let _ = self.turn_once(&mut turner, Some(until.min(soon)), &mut has_work);
                 }
                 None => thread::sleep(Duration::from_millis(1)),
             }
@@ -479,6 +497,15 @@ impl Reactor {
         self.woken.load(Ordering::SeqCst) || !lock(&self.ready).is_empty() || self.anybody_has_work()
     }
 
+    /// What an owner that gives way does itself. Reading is for the thread that pulls: to return for that would mean to
+    /// come back at once, again and again, until that thread has had its turn.
+    fn parked_has_work(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+            || !lock(&self.ready).is_empty()
+            || !lock(&self.flushes).is_empty()
+            || !self.leadership.is_pulled_now() && !lock(&self.revisits).is_empty()
+    }
+
     fn anybody_has_work(&self) -> bool {
         !lock(&self.flushes).is_empty() || !lock(&self.revisits).is_empty()
     }
@@ -502,12 +529,18 @@ impl Reactor {
         }
     }
 
-    /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well.
-    fn turn_once(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
+    /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well, and
+    /// when `has_work` says that there is something to do without any.
+    fn turn_once(
+        &self,
+        turner: &mut Turner,
+        until: Option<Instant>,
+        has_work: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         self.flush_listed(Some(&mut turner.streams));
         self.serve_revisits(turner);
         self.pace(turner);
-        self.wait_for_events(turner, until, owner)?;
+        self.wait_for_events(turner, until, has_work)?;
         if turner.events.len() > 0 {
             self.serve_events(turner);
         }
@@ -516,7 +549,7 @@ impl Reactor {
 
     fn turn_once_now(&self, turner: &mut Turner) -> io::Result<()> {
         let past = turner.paced;
-        self.turn_once(turner, Some(past), false)
+        self.turn_once(turner, Some(past), &mut || false)
     }
 
     fn serve_revisits(&self, turner: &mut Turner) {
@@ -535,14 +568,12 @@ impl Reactor {
         turner.streams.retain(|connection| connection.flush_for_reactor(true));
     }
 
-    fn wait_for_events(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
-        let has_work = |reactor: &Self| {
-            if owner {
-                reactor.owner_has_work() || reactor.leadership.is_pulled_now()
-            } else {
-                reactor.anybody_has_work()
-            }
-        };
+    fn wait_for_events(
+        &self,
+        turner: &mut Turner,
+        until: Option<Instant>,
+        has_work: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         let start = Instant::now();
         let mut timeout = until.map(|until| until.saturating_duration_since(start));
         if timeout == Some(Duration::ZERO) {
@@ -559,7 +590,7 @@ impl Reactor {
                     turner.spin.found();
                     return Ok(());
                 }
-                if has_work(self) {
+                if has_work() {
                     return Ok(());
                 }
                 if start.elapsed() >= LOOK {
@@ -574,7 +605,7 @@ impl Reactor {
             turner.spin.missed();
         }
         self.asleep.store(true, Ordering::SeqCst);
-        if has_work(self) {
+        if has_work() {
             self.asleep.store(false, Ordering::SeqCst);
             turner.events.clear();
             return Ok(());
