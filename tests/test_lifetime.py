@@ -207,3 +207,26 @@ def test_a_thousand_connections_leave_no_descriptor_and_no_thread(echo, one):
     after = settled(before)
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1]
+
+
+def end_with_messages_left(url):
+    """The server sends three and closes; nobody takes them, or not before the end was known."""
+    ws = WebSocket.connect(url + "close")
+    ws.OnClose.Wait(10)
+    assert ws.recv() == "0"
+
+
+def end_with_a_handler_gone(url):
+    ws = WebSocket.connect(url + "close")
+    connection = ws.OnMessage.Connect(lambda message, ws=ws: None)
+    connection.Disconnect()
+    ws.OnClose.Wait(10)
+
+
+@pytest.mark.parametrize("one", [end_with_messages_left, end_with_a_handler_gone])
+def test_messages_that_nobody_took_keep_nothing_of_a_closed_connection(echo, one):
+    one(echo.url)
+    before = in_use()
+    for _ in range(100):
+        one(echo.url)
+    assert settled(before)[0] <= before[0] + 2

@@ -283,3 +283,25 @@ with asyncio.Runner(loop_factory={loop.source}) as runner:
         timeout=15,
     )
     assert outcome.stdout.split() == ["child", "7", "after"], outcome
+
+
+def test_messages_that_nobody_took_keep_nothing_of_a_closed_connection(echo, loop):
+    async def one():
+        ws = await WebSocket.connect(echo.url + "close")
+        await ws.OnClose.Wait(10)
+        # One is taken; the other two are never asked for.
+        assert await ws.recv() == "0"
+
+    async def test():
+        await one()
+        before = descriptors()
+        for _ in range(50):
+            await one()
+        for _ in range(1000):
+            gc.collect()
+            if descriptors() <= before:
+                break
+            await asyncio.sleep(0.01)
+        assert descriptors() <= before + 2
+
+    loop.run(test)

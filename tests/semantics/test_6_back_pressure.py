@@ -130,3 +130,36 @@ def test_a_sender_that_waits_is_let_go_when_the_connection_ends(raw_server):
     with pytest.raises(ConnectionClosed) as raised:
         send_on_and_on()
     assert raised.value.code == 1006
+
+
+def test_senders_that_wait_do_not_keep_an_echo_from_being_read(face, raw_server):
+    # The server reads no further while its answers do not leave: one of the two sides has to go on reading.
+    count, piece = 300, b"x" * (128 << 10)
+
+    def script(peer):
+        peer.accept()
+        for _ in range(count):
+            peer.send(TEXT, peer.recv().payload)
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url, write_limit=(HIGH, LOW))
+
+        async def send():
+            for _ in range(count):
+                await face.do(ws.Send(piece, text=True))
+
+        async def receive():
+            for _ in range(count):
+                assert len(await face.do(ws.recv(20))) == len(piece)
+
+        if face.is_async:
+            await asyncio.gather(send(), receive())
+        else:
+            thread = threading.Thread(target=lambda: [ws.Send(piece, text=True) for _ in range(count)], daemon=True)
+            thread.start()
+            await receive()
+            thread.join()
+        ws.Close()
+
+    face.run(test)

@@ -192,6 +192,7 @@ fn of(value: &Value) -> Option<Rc<Socket>> {
 pub(crate) fn wait_for_room(object: &Value, thread: Thread) {
     if let Some(socket) = of(object) {
         socket.room.borrow_mut().push(thread);
+        socket.connection.sender_waits();
         if !socket.connection.is_full() || socket.connection.state() == State::Closed {
             socket.connection.request_room_report();
         }

@@ -1,12 +1,13 @@
 //! The closing handshake (RFC 6455 7): how far it is, how long it may take, and what the end of TCP means at each stage.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::{CloseFrame, Url};
 
 use crate::connection::Closed;
 use crate::error::{Error, ErrorKind};
+use crate::sync::Instant;
 
 /// The longest that a failed connection's socket is kept for the server to read why.
 const LINGER: Duration = Duration::from_secs(2);

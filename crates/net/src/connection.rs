@@ -6,9 +6,7 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::{DeflateAgreed, Headers, Message, MessageKind, Url, valid_close_code_to_send};
 
@@ -18,6 +16,8 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::options::ConnectOptions;
 use crate::reactor::{Reactor, Waited, lock};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, OnceLock};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -485,6 +485,14 @@ impl Connection {
     /// Whether a sender should wait: true from above the high-water mark until at or below the low-water mark.
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::SeqCst)
+    }
+
+    /// To be called by a sender that got [`Room::Full`] and now waits until there is room. As long as one does not,
+    /// nothing more is read: its answers would pile up.
+    pub fn sender_waits(self: &Arc<Self>) {
+        if let Some(mut link) = self.link() {
+            link.sender_waits(self);
+        }
     }
 
     /// Writes out what is corked or queued as far as the operating system takes it now; true when nothing is left.

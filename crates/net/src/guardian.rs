@@ -10,14 +10,12 @@
 //! readable over two looks.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-
+use crate::poller::Call;
 use crate::reactor::{Reactor, Role};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, OnceLock, Weak, thread};
 
 /// How often the guardian looks while there is something to look at.
 const TICK: Duration = Duration::from_millis(125);
@@ -49,13 +47,13 @@ pub(crate) struct Guardian {
 struct Shared {
     presence: AtomicU64,
     strides: AtomicU64,
-    /// The thread sleeps until `call` is written to.
+    /// The thread sleeps until it is called.
     deep: AtomicBool,
     standing_in: AtomicBool,
     /// When the handler began that a report is due for, in nanoseconds after `epoch`, plus one; 0: none is due.
     report: AtomicU64,
     stopped: AtomicBool,
-    call: OwnedFd,
+    call: Call,
 }
 
 impl Guardian {
@@ -68,7 +66,7 @@ impl Guardian {
                 standing_in: AtomicBool::new(false),
                 report: AtomicU64::new(0),
                 stopped: AtomicBool::new(false),
-                call: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+                call: Call::new()?,
             }),
             started: OnceLock::new(),
             epoch: Instant::now(),
@@ -79,7 +77,7 @@ impl Guardian {
     pub(crate) fn start(&self, reactor: &Arc<Reactor>) {
         self.started.get_or_init(|| {
             let (watched, shared, epoch) = (Arc::downgrade(reactor), Arc::clone(&self.shared), self.epoch);
-            let _ = std::thread::Builder::new()
+            let _ = thread::Builder::new()
                 .name("sunsocket-guard".to_owned())
                 .stack_size(256 << 10)
                 .spawn(move || watch(&watched, &shared, epoch));
@@ -89,16 +87,12 @@ impl Guardian {
 
     pub(crate) fn stop(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        self.call();
-    }
-
-    fn call(&self) {
-        let _ = rustix::io::write(&self.shared.call, &1u64.to_ne_bytes());
+        self.shared.call.ring();
     }
 
     fn call_if_deep(&self) {
         if self.shared.deep.load(Ordering::SeqCst) && self.shared.deep.swap(false, Ordering::SeqCst) {
-            self.call();
+            self.shared.call.ring();
         }
     }
 
@@ -164,10 +158,10 @@ fn watch(reactor: &Weak<Reactor>, shared: &Shared, epoch: Instant) {
             let overdue = look(&reactor, shared, &mut memory, epoch);
             if overdue && let Some(stays_readable) = reactor.stand_in() {
                 shared.standing_in.store(true, Ordering::SeqCst);
-                std::thread::sleep(BREATH);
+                thread::sleep(BREATH);
                 if !stays_readable {
                     // Until the next tick, serve the reactor whenever it has something to do.
-                    wait(shared, Some(&reactor), TICK);
+                    shared.call.wait(Some(&reactor.poller), Some(TICK));
                 }
                 continue;
             }
@@ -179,11 +173,11 @@ fn watch(reactor: &Weak<Reactor>, shared: &Shared, epoch: Instant) {
             }
         };
         match tick {
-            Some(tick) => wait(shared, None, tick),
+            Some(tick) => shared.call.wait(None, Some(tick)),
             None => {
                 shared.deep.store(true, Ordering::SeqCst);
                 if shared.presence.load(Ordering::SeqCst) == memory.presence {
-                    wait(shared, None, Duration::MAX);
+                    shared.call.wait(None, None);
                 }
                 shared.deep.store(false, Ordering::SeqCst);
                 memory.quiet = 0;
@@ -222,24 +216,4 @@ fn look(reactor: &Reactor, shared: &Shared, memory: &mut Memory, epoch: Instant)
         shared.report.store(u64::try_from(began).unwrap_or(u64::MAX - 1) + 1, Ordering::SeqCst);
     }
     overdue
-}
-
-/// Sleeps until somebody calls, the reactor has something to do, or the time is over.
-fn wait(shared: &Shared, reactor: Option<&Reactor>, limit: Duration) {
-    let timeout = (limit != Duration::MAX).then(|| Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    });
-    let call = PollFd::new(&shared.call, PollFlags::IN);
-    let woken = match reactor {
-        Some(reactor) => {
-            let descriptor = reactor.descriptor();
-            poll(&mut [call, PollFd::new(&descriptor, PollFlags::IN)], timeout.as_ref())
-        }
-        None => poll(&mut [call], timeout.as_ref()),
-    };
-    // An error (EINTR) only makes the next look come early.
-    if woken.is_ok() {
-        let _ = rustix::io::read(shared.call.as_fd(), &mut [0u8; 8][..]);
-    }
 }

@@ -4,7 +4,9 @@
 //! lost. A pong answers its own ping and every older one (RFC 6455 5.5.3).
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::sync::Instant;
 
 /// Pings that may be unanswered at once; of more, the oldest are forgotten (a later pong answers for them).
 const MOST_UNANSWERED: usize = 64;

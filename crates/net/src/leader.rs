@@ -10,11 +10,11 @@
 //! (it paces), for as long as anything is gathered.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::reactor::{PACE, lock};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Instant, Mutex, PoisonError};
 
 /// A waiting thread returns this often, for its language to look at signals (SIGINT).
 const SLICE: Duration = Duration::from_millis(100);
@@ -177,8 +177,8 @@ impl Leadership {
         }
     }
 
-    /// Waits until `ready`, by leading (`lead` turns the reactor until the time it is given; `None`: another thread does)
-    /// or by following.
+    /// Waits until `ready`, by leading (`lead` turns the reactor until `ready` or the time it is given; `None`: another
+    /// thread does) or by following.
     pub(crate) fn pull(
         &self,
         until: Option<Instant>,

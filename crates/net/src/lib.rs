@@ -33,6 +33,7 @@ mod reactor;
 mod spares;
 mod spin;
 mod stream;
+mod sync;
 mod timers;
 mod tls;
 

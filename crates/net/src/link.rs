@@ -5,9 +5,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::{Client, CloseFrame, Event, Limits, Violation};
 
@@ -23,6 +21,8 @@ use crate::outbox::Outbox;
 use crate::poller::Interest;
 use crate::reactor::lock;
 use crate::stream::Stream;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Instant};
 
 mod sending;
 
@@ -57,6 +57,8 @@ pub(crate) struct Link {
     failing: Option<(Violation, Instant)>,
     /// The socket takes no more now: the poller will say when.
     blocked: bool,
+    /// Sends that left more than the high-water mark unsent, and of which nobody has said that its sender waits.
+    overdrafts: usize,
     /// Writing failed; reading goes on, for what the server said before.
     broken: bool,
     /// On the reactor's list of connections to flush.
@@ -88,6 +90,7 @@ impl Link {
             closing: None,
             failing: None,
             blocked: false,
+            overdrafts: 0,
             broken: false,
             listed: false,
             stream_misses: None,
@@ -349,10 +352,13 @@ impl Link {
         }
     }
 
-    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave.
+    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave and those
+    /// who send do not wait for that: each message could bring another answer. Where they do wait, reading goes on: a
+    /// server that echoes may wait for just that.
     fn must_pause(&mut self, connection: &Arc<Connection>) -> bool {
         connection.state() == State::Open
-            && (self.is_full() && !self.broken || connection.is_wanted() && lock(&connection.inbox).is_full())
+            && (self.is_full() && self.overdrafts > 0 && !self.broken
+                || connection.is_wanted() && lock(&connection.inbox).is_full())
     }
 
     fn pause(&mut self, connection: &Arc<Connection>, hangup: bool) {

@@ -8,13 +8,15 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
+
+use crate::sync::Instant;
 
 const WAKER: u64 = u64::MAX;
 const ALARM: u64 = u64::MAX - 1;
@@ -168,6 +170,35 @@ impl Poller {
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
+    }
+}
+
+/// Ends the sleep of the one thread that waits for it: the guardian.
+#[derive(Debug)]
+pub(crate) struct Call(OwnedFd);
+
+impl Call {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Has the wait return, the one that goes on or the next.
+    pub(crate) fn ring(&self) {
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Sleeps until somebody rings, the poller has something to report, or `patience` is over (`None`: for ever).
+    pub(crate) fn wait(&self, poller: Option<&Poller>, patience: Option<Duration>) {
+        let patience = patience.map(timespec);
+        let call = PollFd::new(&self.0, PollFlags::IN);
+        let woken = match poller {
+            Some(poller) => poll(&mut [call, PollFd::new(&poller.epoll, PollFlags::IN)], patience.as_ref()),
+            None => poll(&mut [call], patience.as_ref()),
+        };
+        // An error (EINTR) only makes the thread's next look come early.
+        if woken.is_ok() {
+            let _ = rustix::io::read(&self.0, &mut [0u8; 8][..]);
+        }
     }
 }
 

@@ -14,9 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -30,6 +28,8 @@ use crate::options::ConnectOptions;
 use crate::poller::{Events, Poller, Readiness};
 use crate::spares::Spares;
 use crate::spin::{LOOK, Spin};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, PoisonError, TryLockError, thread, thread_local};
 use crate::timers::Timers;
 
 pub use crate::guardian::BusyReport;
@@ -225,11 +225,7 @@ impl Reactor {
             let pull = self.leadership.look();
             let turner = if pull == Pull::None { self.owner_turner() } else { None };
             let Some(mut turner) = turner else {
-                let has_work = || {
-                    self.woken.load(Ordering::SeqCst)
-                        || !lock(&self.ready).is_empty()
-                        || !lock(&self.revisits).is_empty()
-                };
+                let has_work = || self.parked_has_work();
                 let has_bytes = || !lock(&self.flushes).is_empty();
                 self.leadership.park(pull, until, &has_work, &has_bytes);
                 // Bytes that a pulling thread corked and left behind.
@@ -240,7 +236,8 @@ impl Reactor {
                 continue;
             };
             self.leadership.owner_leads(true);
-            let turned = self.turn_once(&mut turner, until, true);
+            let mut has_work = || self.owner_has_work() || self.leadership.is_pulled_now();
+            let turned = self.turn_once(&mut turner, until, &mut has_work);
             self.leadership.owner_leads(false);
             drop(turner);
             self.leadership.notify_followers();
@@ -307,7 +304,8 @@ impl Reactor {
         } else {
             self.try_turner().map(|mut turner| {
                 // Who led before may have made it so after this thread looked, and nothing more may come.
-                if ready() { Ok(()) } else { self.turn_once(&mut turner, Some(end), false) }
+                let mut has_work = || self.anybody_has_work() || ready();
+                self.turn_once(&mut turner, Some(end), &mut has_work)
             })
         };
         match turned {
@@ -427,9 +425,10 @@ impl Reactor {
             match self.try_turner() {
                 Some(mut turner) => {
                     let soon = Instant::now() + Duration::from_millis(50);
-                    let _ = self.turn_once(&mut turner, Some(until.min(soon)), false);
+                    let mut has_work = || self.anybody_has_work();
+                    let _ = self.turn_once(&mut turner, Some(until.min(soon)), &mut has_work);
                 }
-                None => std::thread::sleep(Duration::from_millis(1)),
+                None => thread::sleep(Duration::from_millis(1)),
             }
         }
         connections.iter().for_each(Connection::abort);
@@ -557,6 +556,14 @@ impl Reactor {
         self.woken.load(Ordering::SeqCst) || !lock(&self.ready).is_empty() || self.anybody_has_work()
     }
 
+    /// What an owner that gives way does itself. Reading is for the thread that pulls: to return for that would mean to
+    /// come back at once, again and again, until that thread has had its turn.
+    fn parked_has_work(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+            || !lock(&self.ready).is_empty()
+            || !self.leadership.is_pulled_now() && !lock(&self.revisits).is_empty()
+    }
+
     fn anybody_has_work(&self) -> bool {
         !lock(&self.flushes).is_empty() || !lock(&self.revisits).is_empty()
     }
@@ -580,12 +587,18 @@ impl Reactor {
         }
     }
 
-    /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well.
-    fn turn_once(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
+    /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well, and
+    /// when `has_work` says that there is something to do without any.
+    fn turn_once(
+        &self,
+        turner: &mut Turner,
+        until: Option<Instant>,
+        has_work: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         self.flush_listed(Some(&mut turner.streams));
         self.serve_revisits(turner);
         self.pace(turner);
-        self.wait_for_events(turner, until, owner)?;
+        self.wait_for_events(turner, until, has_work)?;
         if turner.events.len() > 0 {
             self.serve_events(turner);
         }
@@ -594,7 +607,7 @@ impl Reactor {
 
     fn turn_once_now(&self, turner: &mut Turner) -> io::Result<()> {
         let past = turner.paced;
-        self.turn_once(turner, Some(past), false)
+        self.turn_once(turner, Some(past), &mut || false)
     }
 
     fn serve_revisits(&self, turner: &mut Turner) {
@@ -613,14 +626,12 @@ impl Reactor {
         turner.streams.retain(|connection| connection.flush_for_reactor(true));
     }
 
-    fn wait_for_events(&self, turner: &mut Turner, until: Option<Instant>, owner: bool) -> io::Result<()> {
-        let has_work = |reactor: &Self| {
-            if owner {
-                reactor.owner_has_work() || reactor.leadership.is_pulled_now()
-            } else {
-                reactor.anybody_has_work()
-            }
-        };
+    fn wait_for_events(
+        &self,
+        turner: &mut Turner,
+        until: Option<Instant>,
+        has_work: &mut dyn FnMut() -> bool,
+    ) -> io::Result<()> {
         let start = Instant::now();
         let mut timeout = until.map(|until| until.saturating_duration_since(start));
         if timeout == Some(Duration::ZERO) {
@@ -637,7 +648,7 @@ impl Reactor {
                     turner.spin.found();
                     return Ok(());
                 }
-                if has_work(self) {
+                if has_work() {
                     return Ok(());
                 }
                 if start.elapsed() >= LOOK {
@@ -646,13 +657,13 @@ impl Reactor {
                 looks += 1;
                 if looks.is_multiple_of(8) {
                     // The peer may need this very core.
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             }
             turner.spin.missed();
         }
         self.asleep.store(true, Ordering::SeqCst);
-        if has_work(self) {
+        if has_work() {
             self.asleep.store(false, Ordering::SeqCst);
             turner.events.clear();
             return Ok(());

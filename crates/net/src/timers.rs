@@ -6,10 +6,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::poller::Poller;
+use crate::sync::{Instant, Mutex, PoisonError};
 
 /// The deadlines of one reactor's connections, by their keys.
 #[derive(Debug, Default)]

@@ -95,8 +95,8 @@ pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
                 connection.abort();
                 panicked(py, &format!("the connection to {} was dropped", connection.url()), &*payload);
             }
-            if connection.close_was_reported() && !face.has_handler() && !face.has_message() {
-                // Nothing will happen on this connection any more: the cycle between both sides ends here.
+            if face.is_done() {
+                // The cycle between both sides ends here.
                 drop(connection.detach());
             }
         }

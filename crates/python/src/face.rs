@@ -70,6 +70,8 @@ pub(crate) struct Face {
     /// Whether the face is asyncio's.
     pub(crate) is_async: bool,
     pub(crate) daemon: bool,
+    /// The program has no object of it any more.
+    abandoned: AtomicBool,
     message: Mutex<Listeners<Handler>>,
     close: Mutex<Listeners<Handler>>,
     /// How many handlers OnMessage has. Mirrors `message`, to be read without its lock.
@@ -114,6 +116,7 @@ impl Face {
             hooks,
             is_async,
             daemon,
+            abandoned: AtomicBool::new(false),
             message: Mutex::default(),
             close: Mutex::default(),
             message_handlers: AtomicUsize::new(0),
@@ -615,8 +618,21 @@ impl Face {
         }
     }
 
+    /// Whether both sides can let go of each other: nothing will happen any more that anybody could hear of.
+    pub(crate) fn is_done(&self) -> bool {
+        self.connection.close_was_reported()
+            && !self.has_handler()
+            && (self.abandoned.load(Ordering::SeqCst) || !self.has_message())
+    }
+
     /// The Python object was dropped: an open connection that nobody can hear any more is closed quietly.
     pub(crate) fn abandoned(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        if self.is_done() {
+            // Messages that nobody took before the end kept both sides together until now.
+            drop(self.connection.detach());
+            return;
+        }
         if !self.has_handler() && self.connection.state() == State::Open && !self.connection.is_forked() {
             // 1001 may be sent and an empty reason fits: there is nothing to fail.
             let _ = self.connection.close(1001, "");

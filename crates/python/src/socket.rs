@@ -102,6 +102,7 @@ impl Socket {
             }
             Ok(Room::Full) => {
                 if !connection.reactor().is_dispatching_here() {
+                    connection.sender_waits();
                     wait_until(py, &self.face, None, || !connection.is_full())?;
                 }
                 Ok(py.None())
@@ -546,6 +547,7 @@ impl Socket {
         let add = pyo3::types::PyCFunction::new_closure(py, None, None, move |args, _| -> PyResult<()> {
             let future = args.get_item(0)?.unbind();
             lock(&face.room).push(future);
+            face.connection.sender_waits();
             if !face.connection.is_full() {
                 face.connection.request_room_report();
             }

@@ -1,8 +1,6 @@
 //! The sending half of a link: when messages are written, by whom, and what waits behind a message in pieces.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sunsocket_wire::MessageKind;
 
@@ -11,6 +9,8 @@ use crate::connection::{Connection, Room};
 use crate::entropy;
 use crate::outbox::Flushed;
 use crate::reactor::Role;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Instant};
 
 /// A `send` this soon after the last one is gathered with it in place of being written by itself.
 pub(super) const GATHER: Duration = Duration::from_micros(50);
@@ -67,10 +67,17 @@ impl Link {
     fn room(&mut self, connection: &Connection) -> Room {
         if self.is_full() {
             connection.full.store(true, Ordering::SeqCst);
+            self.overdrafts += 1;
             Room::Full
         } else {
             Room::Plenty
         }
+    }
+
+    /// One of those that got `Room::Full` waits.
+    pub(crate) fn sender_waits(&mut self, connection: &Arc<Connection>) {
+        self.overdrafts = self.overdrafts.saturating_sub(1);
+        self.resume(connection);
     }
 
     /// False: another message is being sent in pieces.
@@ -224,6 +231,7 @@ impl Link {
     }
 
     pub(super) fn has_room_again(&mut self, connection: &Arc<Connection>) {
+        self.overdrafts = 0;
         connection.full.store(false, Ordering::SeqCst);
         connection.writable_due.store(true, Ordering::SeqCst);
         self.resume(connection);
