@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use sunsocket_net::{Connection, ListenerId, Listeners, State};
 
-use crate::{call, errors, payload};
+use crate::{asyncio, call, errors, payload};
 
 /// The program's function.
 pub(crate) type Handler = Arc<Py<PyAny>>;
@@ -287,6 +287,7 @@ impl Face {
     }
 
     fn resolve(&self, py: Python<'_>, future: &Py<PyAny>, outcome: Result<Py<PyAny>, PyErr>) {
+        asyncio::note_handed_on();
         let future = future.bind(py);
         let resolved = (|| {
             if future.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
@@ -414,7 +415,10 @@ impl Face {
         }
         match result {
             Ok(result) if result.is_none() => {}
-            Ok(result) => self.hook(py, "returned", (result, function.clone())),
+            Ok(result) => {
+                asyncio::note_handed_on();
+                self.hook(py, "returned", (result, function.clone()));
+            }
             Err(error) => self.report_failure(py, error, Some(function)),
         }
     }
