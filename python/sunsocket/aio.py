@@ -17,9 +17,9 @@ import asyncio
 import contextlib
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from . import _core, _log, _options, _pieces
 from ._base import Base, State
@@ -29,16 +29,7 @@ from ._errors import ConnectionClosed, ConnectionLost
 __all__ = ["Signal", "SignalConnection", "State", "WebSocket"]
 
 
-class _Ready:
-    """What ``Send`` returns when there is room: awaiting it returns at once."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return cast("Generator[Any, None, None]", iter(()))
-
-
-_READY = _Ready()
+_READY = _core.Ready()
 
 
 class _LoopHooks:
@@ -245,19 +236,21 @@ class WebSocket(Base):
         """
         return _Connecting(cls, url, dict(options))
 
-    async def recv(self, timeout: float | None = None) -> str | bytes:  # type: ignore[override]
-        """The next message; first come, first served.
+    if TYPE_CHECKING:
 
-        Args:
-            timeout: Seconds to wait; None waits until the connection closes.
+        def recv(self, timeout: float | None = None) -> Coroutine[Any, Any, str | bytes]:  # type: ignore[override]
+            """The next message; first come, first served.
 
-        Raises:
-            TimeoutError: No message came in time. Nothing is lost.
-            ConnectionClosed: The connection has closed and every message before that was taken.
-        """
-        message = self._take()
-        if message is not self:
-            return cast("str | bytes", message)
+            Args:
+                timeout: Seconds to wait; None waits until the connection closes.
+
+            Raises:
+                TimeoutError: No message came in time. Nothing is lost.
+                ConnectionClosed: The connection has closed and every message before that was taken.
+            """
+
+    async def _wait_message(self, timeout: float | None) -> str | bytes:
+        """What ``recv`` goes on with when no message is there."""
         future: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
         self._add_receiver(future)
         try:

@@ -14,6 +14,7 @@ use crate::errors;
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::socket::Handle;
+use crate::stretch;
 
 thread_local! {
     /// Something was delivered that the loop has to go on with: a future's result, a coroutine of a handler.
@@ -48,6 +49,7 @@ impl LoopReactor {
     /// was away, if the guardian had to stand in.
     fn process(&self, py: Python<'_>) -> Option<f64> {
         let report = self.reactor.take_busy_report();
+        stretch::end();
         let since = Instant::now();
         self.reactor.turn(Some(since));
         loop {

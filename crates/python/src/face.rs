@@ -239,13 +239,21 @@ impl Face {
 
     // ---- messages
 
+    /// Whether the way of a message is from the hold to who asks for it: nobody else is to be thought of.
+    pub(crate) fn is_straight(&self) -> bool {
+        !self.detour.load(Ordering::Relaxed) && !self.connection.is_listened_to()
+    }
+
     /// Takes the next message off the hold.
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let returned = lock(&self.returned).pop_front();
-        match returned {
-            Some(message) => Ok(Some(message)),
-            None => self.connection.take(|message| payload::to_python(py, &message)).transpose(),
+        if self.detour.load(Ordering::Relaxed) {
+            let returned = lock(&self.returned).pop_front();
+            if returned.is_some() {
+                return Ok(returned);
+            }
+            self.look_for_detours();
         }
+        self.connection.take(|message| payload::to_python(py, &message)).transpose()
     }
 
     /// A task was cancelled after it had got this message: it goes to the next taker, before all others.

@@ -11,6 +11,7 @@ use sunsocket_net::{Error, ErrorKind, Room, State};
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::payload::{self, Outgoing};
+use crate::receiving::Receiving;
 use crate::signal::{deadline, receive, wait_until};
 use crate::{dispatcher, errors};
 
@@ -228,9 +229,14 @@ impl Socket {
         self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))
     }
 
+    /// On asyncio it returns what is to be awaited.
     #[pyo3(signature = (timeout=None))]
-    fn recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
-        receive(py, &self.face, timeout)
+    fn recv(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let (py, face) = (slf.py(), &slf.get().face);
+        if face.is_async {
+            return Receiving::begin(slf, timeout);
+        }
+        receive(py, face, timeout)
     }
 
     fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>) -> PyResult<u64> {
@@ -361,25 +367,6 @@ impl Socket {
     }
 
     // ---- for the asyncio face
-
-    /// The next held message, or the socket itself when there is none. Looks for input once where that may help.
-    fn _take(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let (py, face) = (slf.py(), &slf.get().face);
-        face.connection.pull();
-        if !face.has_message_handler() {
-            if let Some(message) = face.take(py)? {
-                return Ok(message);
-            }
-            face.connection.reactor().look();
-            if let Some(message) = face.take(py)? {
-                return Ok(message);
-            }
-        }
-        if face.connection.state() == State::Closed || face.connection.is_forked() {
-            return Err(errors::closed(py, &face.connection, None));
-        }
-        Ok(slf.clone().into_any().unbind())
-    }
 
     /// A task waits for a message: its future gets one, first come, first served, or a copy while there is a handler.
     fn _add_receiver(&self, future: Py<PyAny>) {
