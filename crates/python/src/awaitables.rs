@@ -29,6 +29,7 @@ pub(crate) enum Step<'py> {
 pub(crate) trait Awaited: PyClass<Frozen = True> + Sync {
     /// With its module.
     const FULL_NAME: &'static CStr;
+    const DOC: &'static CStr;
 
     /// The result, where it is there already. Must drop no `Py`, only `Bound`: the interpreter calls it without the
     /// bookkeeping that PyO3 does elsewhere.
@@ -46,6 +47,7 @@ pub(crate) fn derive<T: Awaited>(py: Python<'_>) -> PyResult<Bound<'_, PyType>> 
         slot(ffi::Py_tp_iter, itself as *mut c_void),
         slot(ffi::Py_tp_iternext, next::<T> as *mut c_void),
         slot(ffi::Py_am_send, send::<T> as *mut c_void),
+        slot(ffi::Py_tp_doc, T::DOC.as_ptr().cast_mut().cast()),
         slot(0, ptr::null_mut()),
     ];
     let mut spec = ffi::PyType_Spec {
@@ -56,8 +58,8 @@ pub(crate) fn derive<T: Awaited>(py: Python<'_>) -> PyResult<Bound<'_, PyType>> 
         slots: slots.as_mut_ptr(),
     };
     let bases = PyTuple::new(py, [py.get_type::<T>()])?;
-    // SAFETY: the name lives for ever, the slots end with a zero and their functions have the signatures that the slots
-    // ask for; a size of 0 takes over the base's. It returns a new reference to a type, or null with an exception set.
+    // SAFETY: name and docstring live for ever, the slots end with a zero and their functions have the signatures that
+    // the slots ask for; a size of 0 takes over the base's. It returns a new reference to a type, or null with an exception set.
     unsafe {
         let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
         Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked())
@@ -147,6 +149,8 @@ impl Ready {
 
 impl Awaited for Ready {
     const FULL_NAME: &'static CStr = c"sunsocket._core.Ready";
+    const DOC: &'static CStr =
+        c"What ``Send`` returns on asyncio when there is room: awaiting it returns at once.";
 
     fn result<'py>(slf: &Bound<'py, Self>) -> Option<PyResult<Bound<'py, PyAny>>> {
         Some(Ok(slf.py().None().into_bound(slf.py())))

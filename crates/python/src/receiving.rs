@@ -99,6 +99,7 @@ impl Receiving {
 
 impl Awaited for Receiving {
     const FULL_NAME: &'static CStr = c"sunsocket._core.Receiving";
+    const DOC: &'static CStr = c"What ``recv`` returns on asyncio: a coroutine by its methods.";
 
     fn result<'py>(slf: &Bound<'py, Self>) -> Option<PyResult<Bound<'py, PyAny>>> {
         let py = slf.py();
@@ -167,7 +168,9 @@ fn receive_now(py: Python<'_>, socket: &Py<Socket>) -> PyResult<Option<Py<PyAny>
             return Ok(Some(message));
         }
     }
-    if connection.state() == State::Closed || connection.is_forked() {
+    // Behind those who wait there may be a message for us yet.
+    let may_come = connection.is_listened_to() && connection.has_message();
+    if connection.state() == State::Closed && !may_come || connection.is_forked() {
         return Err(errors::closed(py, connection, None));
     }
     Ok(None)
@@ -180,10 +183,12 @@ impl Receiving {
         Self { stage: Mutex::new(Stage::Over) }
     }
 
+    /// Goes on; ends with StopIteration, which has the message.
     fn send<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         told(Self::go_on(slf, value)?)
     }
 
+    /// Goes on with an exception.
     #[pyo3(signature = (*args))]
     fn throw<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let Some(waits) = self.waits(args.py()) else {
@@ -197,6 +202,7 @@ impl Receiving {
         result
     }
 
+    /// Ends it; nothing that has come is lost.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match self.take() {
             Stage::Waits(waits) => waits.bind(py).call_method0(pyo3::intern!(py, "close")).map(drop),
