@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARGO := $(shell command -v cargo 2>/dev/null)
 
-RUST := $(shell git ls-files 'crates/**' Cargo.toml Cargo.lock 2>/dev/null || find crates -type f)
+RUST := $(shell find crates -type f) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 
 .PHONY: help

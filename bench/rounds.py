@@ -48,6 +48,7 @@ def sample(plan: Plan, client: Client, workload: Workload) -> Sample | str:
         done = subprocess.run(
             plan.command(client, workload),
             cwd=ROOT,
+            env=os.environ if client.polls else {**os.environ, "SUNSOCKET_SPIN": "0"},
             capture_output=True,
             text=True,
             timeout=30 + 20 * plan.seconds,

@@ -21,6 +21,8 @@ class Client:
     style: str
     #: The environment it runs in: see ``environments.py``.
     environment: str = "main"
+    #: Whether it may look before it sleeps (adaptive polling).
+    polls: bool = True
 
 
 CLIENTS = (
@@ -30,6 +32,10 @@ CLIENTS = (
     Client("aio-uvloop-pull", "ours", "sunsocket_aio", "pull-uvloop"),
     Client("aio-asyncio", "ours", "sunsocket_aio", "handlers-asyncio"),
     Client("aio-asyncio-pull", "ours", "sunsocket_aio", "pull-asyncio"),
+    Client("threads-no-poll", "ours", "sunsocket_threads", "handlers", polls=False),
+    Client("threads-pull-no-poll", "ours", "sunsocket_threads", "pull", polls=False),
+    Client("aio-uvloop-no-poll", "ours", "sunsocket_aio", "handlers-uvloop", polls=False),
+    Client("aio-uvloop-pull-no-poll", "ours", "sunsocket_aio", "pull-uvloop", polls=False),
     Client("luau", "ours", "luau", "handlers"),
     Client("luau-pull", "ours", "luau", "pull"),
     Client("threads-3.12", "ours", "sunsocket_threads", "handlers", "3.12"),

@@ -17,9 +17,9 @@ import asyncio
 import contextlib
 import inspect
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from . import _core, _log, _options, _pieces
 from ._base import Base, State
@@ -32,16 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Signal", "SignalConnection", "State", "WebSocket"]
 
 
-class _Ready:
-    """What ``Send`` returns when there is room: awaiting it returns at once."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return cast("Generator[Any, None, None]", iter(()))
-
-
-_READY = _Ready()
+_READY = _core.Ready()
 
 
 class _LoopHooks:
@@ -312,20 +303,21 @@ class WebSocket(Base):
         """
         return _Connecting(cls, url, dict(options))
 
-    async def recv(self, timeout: float | None = None) -> str | bytes:  # type: ignore[override]
-        """The next message; first come, first served.
+    if TYPE_CHECKING:
 
-        Args:
-            timeout: Seconds to wait; None waits until the connection closes.
+        def recv(self, timeout: float | None = None) -> Coroutine[Any, Any, str | bytes]:  # type: ignore[override]
+            """The next message; first come, first served.
 
-        Raises:
-            TimeoutError: No message came in time. Nothing is lost.
-            ConnectionClosed: The connection has closed and every message before that was taken.
-        """
-        timeout = _options.check_timeout(timeout)
-        message = self._take()
-        if message is not self:
-            return cast("str | bytes", message)
+            Args:
+                timeout: Seconds to wait; None waits until the connection closes.
+
+            Raises:
+                TimeoutError: No message came in time. Nothing is lost.
+                ConnectionClosed: The connection has closed and every message before that was taken.
+            """
+
+    async def _wait_message(self, timeout: float | None) -> str | bytes:
+        """What ``recv`` goes on with when no message is there."""
         future: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
         self._add_receiver(future)
         took = False
@@ -335,7 +327,7 @@ class WebSocket(Base):
         finally:
             # A message that came when the task was cancelled goes to the next one.
             self._settle(future, took)
-        return cast("str | bytes", message)
+        return message
 
     def recv_streaming(self, timeout: float | None = None) -> AsyncIterator[str | bytes]:
         """The pieces of the next message as they arrive; see :meth:`sunsocket.WebSocket.recv_streaming`.

@@ -268,6 +268,11 @@ impl Connection {
         }
     }
 
+    /// Whether somebody does.
+    pub fn is_listened_to(&self) -> bool {
+        self.listening.load(Ordering::SeqCst)
+    }
+
     /// Says that somebody pulls messages: from now on a full hold pauses reading in place of dropping the oldest.
     pub fn pull(&self) {
         if !self.pulled.load(Ordering::Relaxed) {

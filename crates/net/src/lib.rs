@@ -26,6 +26,7 @@ mod keepalive;
 mod leader;
 mod link;
 mod listeners;
+mod looking;
 mod options;
 mod outbox;
 mod poller;

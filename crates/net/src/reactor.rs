@@ -74,7 +74,7 @@ pub struct Reactor {
     /// Somebody called `wake`.
     woken: AtomicBool,
     /// Something was sent since the last wait: an answer may come soon.
-    sent: AtomicBool,
+    pub(crate) sent: AtomicBool,
     pub(crate) spares: Arc<Spares>,
     pub(crate) leadership: Leadership,
     pub(crate) guardian: Guardian,
@@ -82,10 +82,12 @@ pub struct Reactor {
 
 /// What only the thread that turns touches.
 pub(crate) struct Turner {
-    events: Events,
+    pub(crate) events: Events,
     /// Shared by all connections; made at the first turn.
     buffer: Vec<u8>,
-    spin: Spin,
+    pub(crate) spin: Spin,
+    /// When a foreign loop was left to sleep although an answer was due.
+    pub(crate) slept_since: Option<Instant>,
     /// Connections whose senders leave the writing to us, every `PACE`.
     streams: Vec<Arc<Connection>>,
     paced: Instant,
@@ -110,11 +112,7 @@ impl Drop for Dispatch<'_> {
         }
         self.reactor.flush_listed(None);
         if self.reactor.role == Role::Foreign && self.outer != self.reactor.id {
-            self.reactor.guardian.home();
-            self.reactor.asleep.store(true, Ordering::SeqCst);
-            if self.reactor.owner_has_work() || self.reactor.has_delivered_failing() {
-                self.reactor.alert();
-            }
+            self.reactor.return_to_loop();
         }
     }
 }
@@ -137,6 +135,7 @@ impl Reactor {
                 events: Events::default(),
                 buffer: Vec::new(),
                 spin: Spin::new(),
+                slept_since: None,
                 streams: Vec::new(),
                 paced: Instant::now(),
             }),
@@ -208,12 +207,17 @@ impl Reactor {
         // What handlers answered to the messages before was sent by now.
         self.fail_delivered(true);
         if self.role == Role::Foreign {
-            self.asleep.store(false, Ordering::SeqCst);
-            self.woken.store(false, Ordering::SeqCst);
-            self.guardian.away();
+            self.leave_loop();
             let mut turner = lock(&self.turner);
             let _ = self.turn_once_now(&mut turner);
+            if let Some(since) = turner.slept_since.take()
+                && turner.events.len() > 0
+            {
+                turner.spin.slept(since.elapsed());
+            }
             drop(turner);
+            // What counts for `linger` is what handlers send from here on.
+            self.sent.store(false, Ordering::Relaxed);
             self.leadership.notify_followers();
             return;
         }
@@ -247,6 +251,22 @@ impl Reactor {
             }
         }
         self.guardian.away();
+    }
+
+    /// A foreign loop has called.
+    pub(crate) fn leave_loop(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.woken.store(false, Ordering::SeqCst);
+        self.guardian.away();
+    }
+
+    /// The call of a foreign loop returns: it sleeps on the poller's descriptor.
+    pub(crate) fn return_to_loop(&self) {
+        self.guardian.home();
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.owner_has_work() || self.has_delivered_failing() {
+            self.alert();
+        }
     }
 
     /// The next connection with something to report, in order of occurrence.
@@ -330,7 +350,7 @@ impl Reactor {
         self.try_turner().or_else(|| (!self.leadership.is_pulled_now()).then(|| lock(&self.turner)))
     }
 
-    fn try_turner(&self) -> Option<MutexGuard<'_, Turner>> {
+    pub(crate) fn try_turner(&self) -> Option<MutexGuard<'_, Turner>> {
         match self.turner.try_lock() {
             Ok(turner) => Some(turner),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -356,7 +376,7 @@ impl Reactor {
 
     /// A look that was not the owner's may have taken the event that was to call a foreign loop, which is told once only:
     /// from here on it is asleep again, and called again if there is anything for it. True if there is.
-    fn leave_readable(&self) -> bool {
+    pub(crate) fn leave_readable(&self) -> bool {
         if self.role != Role::Foreign {
             return false;
         }
@@ -500,7 +520,7 @@ impl Reactor {
     }
 
     /// Fails what has nothing left to deliver. `owner`: the caller delivers; others do so for what they pull alone.
-    fn fail_delivered(&self, owner: bool) {
+    pub(crate) fn fail_delivered(&self, owner: bool) {
         let delivered: Vec<_> = {
             let mut failing = lock(&self.failing);
             if failing.is_empty() {
@@ -605,7 +625,7 @@ impl Reactor {
         Ok(())
     }
 
-    fn turn_once_now(&self, turner: &mut Turner) -> io::Result<()> {
+    pub(crate) fn turn_once_now(&self, turner: &mut Turner) -> io::Result<()> {
         let past = turner.paced;
         self.turn_once(turner, Some(past), &mut || false)
     }
@@ -676,7 +696,7 @@ impl Reactor {
         waited
     }
 
-    fn serve_events(&self, turner: &mut Turner) {
+    pub(crate) fn serve_events(&self, turner: &mut Turner) {
         let now = Instant::now();
         let mut alarm = false;
         for at in 0..turner.events.len() {

@@ -5,6 +5,7 @@
 //! decision follows what happened: each short wait earns a credit, each look in vain costs four and, without credit,
 //! a pause from looking that doubles. An idle program pays for a handful of looks and then none.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long to look.
@@ -32,6 +33,9 @@ impl Spin {
 
     /// Whether this wait begins with a look.
     pub(crate) fn should_look(&mut self) -> bool {
+        if !is_on() {
+            return false;
+        }
         if self.pause > 0 {
             self.pause -= 1;
             return false;
@@ -62,6 +66,12 @@ impl Spin {
             self.credit = self.credit.saturating_sub(1);
         }
     }
+}
+
+/// For measurements: `SUNSOCKET_SPIN=0` in the environment turns looking off, for the life of the process.
+fn is_on() -> bool {
+    static ON: OnceLock<bool> = OnceLock::new();
+    *ON.get_or_init(|| std::env::var_os("SUNSOCKET_SPIN").is_none_or(|value| value != "0"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The reactor that a foreign loop turns: the loop watches one descriptor and calls `process`.
 
+use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,17 @@ use crate::errors;
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::socket::Handle;
+use crate::stretch;
+
+thread_local! {
+    /// Something was delivered that the loop has to go on with: a future's result, a coroutine of a handler.
+    static HANDED_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says so.
+pub(crate) fn note_handed_on() {
+    HANDED_ON.set(true);
+}
 
 /// The reactor that a foreign loop turns.
 #[pyclass(frozen, module = "sunsocket._core", weakref)]
@@ -40,10 +52,19 @@ impl LoopReactor {
     ///     The seconds for which the loop was away, if the guardian had to stand in; otherwise None.
     fn process(&self, py: Python<'_>) -> Option<f64> {
         let report = self.reactor.take_busy_report();
-        turn(py, &self.reactor, Some(Instant::now()));
-        let batch = self.reactor.dispatch();
-        deliver_ready(py, &self.reactor);
-        drop(batch);
+        stretch::end();
+        let since = Instant::now();
+        turn(py, &self.reactor, Some(since));
+        loop {
+            HANDED_ON.set(false);
+            let batch = self.reactor.dispatch();
+            deliver_ready(py, &self.reactor);
+            drop(batch);
+            // A task that was just given something is not to wait for our looking.
+            if HANDED_ON.get() || !self.reactor.linger(since) {
+                break;
+            }
+        }
         report.map(|report| report.away.as_secs_f64())
     }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use sunsocket_net::{Connection, ListenerId, Listeners, State};
 
-use crate::{call, errors, payload};
+use crate::{asyncio, call, errors, payload};
 
 /// The program's function.
 pub(crate) type Handler = Arc<Py<PyAny>>;
@@ -272,15 +272,23 @@ impl Face {
 
     // ---- messages
 
+    /// Whether the way of a message is from the hold to who asks for it: nobody else is to be thought of.
+    pub(crate) fn is_straight(&self) -> bool {
+        !self.detour.load(Ordering::Relaxed) && !self.connection.is_listened_to()
+    }
+
     /// Takes the next message off the hold.
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         Ok(self.take_numbered(py)?.map(|(_, message)| message))
     }
 
     fn take_numbered(&self, py: Python<'_>) -> PyResult<Option<(u64, Py<PyAny>)>> {
-        let returned = lock(&self.returned).pop_front();
-        if returned.is_some() {
-            return Ok(returned);
+        if self.detour.load(Ordering::Relaxed) {
+            let returned = lock(&self.returned).pop_front();
+            if returned.is_some() {
+                return Ok(returned);
+            }
+            self.look_for_detours();
         }
         let message = self.connection.take(|message| payload::to_python(py, &message)).transpose()?;
         Ok(message.map(|message| (self.taken.fetch_add(1, Ordering::Relaxed), message)))
@@ -328,6 +336,7 @@ impl Face {
     }
 
     fn resolve(&self, py: Python<'_>, future: &Py<PyAny>, outcome: Result<Py<PyAny>, PyErr>) {
+        asyncio::note_handed_on();
         let future = future.bind(py);
         let resolved = (|| {
             if future.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
@@ -455,7 +464,10 @@ impl Face {
         }
         match result {
             Ok(result) if result.is_none() => {}
-            Ok(result) => self.hook(py, "returned", (result, function.clone())),
+            Ok(result) => {
+                asyncio::note_handed_on();
+                self.hook(py, "returned", (result, function.clone()));
+            }
             Err(error) => self.report_failure(py, error, Some(function)),
         }
     }

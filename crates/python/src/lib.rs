@@ -5,15 +5,18 @@
 //! a system call that may block.
 
 mod asyncio;
+mod awaitables;
 mod call;
 mod dispatcher;
 mod errors;
 mod face;
 mod options;
 mod payload;
+mod receiving;
 mod script;
 mod signal;
 mod socket;
+mod stretch;
 
 use pyo3::prelude::*;
 
@@ -37,6 +40,9 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::call::look_up();
+        let py = module.py();
+        module.add("Ready", super::awaitables::ready_type(py)?)?;
+        module.add("Receiving", super::receiving::receiving_type(py)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

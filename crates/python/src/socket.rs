@@ -11,6 +11,7 @@ use sunsocket_net::{Error, ErrorKind, Room, State};
 use crate::face::{Face, lock};
 use crate::options::Options;
 use crate::payload::{self, Outgoing};
+use crate::receiving::Receiving;
 use crate::signal::{check_timeout, deadline, receive, wait_until};
 use crate::{dispatcher, errors};
 
@@ -282,6 +283,8 @@ impl Socket {
 
     /// The next message; first come, first served. While a handler is connected, a copy of the next that fires.
     ///
+    /// On asyncio it returns what is to be awaited.
+    ///
     /// Args:
     ///     timeout: Seconds to wait; None waits until the connection closes.
     ///
@@ -290,8 +293,13 @@ impl Socket {
     ///     TimeoutError: No message came in time. Nothing is lost.
     ///     ConnectionClosed: The connection has closed, and every message from before was taken.
     #[pyo3(signature = (timeout=None))]
-    fn recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
-        receive(py, &self.face, timeout)
+    fn recv(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let (py, face) = (slf.py(), &slf.get().face);
+        if face.is_async {
+            check_timeout(timeout)?;
+            return Receiving::begin(slf, timeout);
+        }
+        receive(py, face, timeout)
     }
 
     /// `timeout` is only checked: that of the wait that follows.
@@ -459,25 +467,6 @@ impl Socket {
     }
 
     // ---- for the asyncio face
-
-    /// The next held message, or the socket itself when there is none. Looks for input once where that may help.
-    fn _take(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let (py, face) = (slf.py(), &slf.get().face);
-        face.connection.pull();
-        if !face.has_message_handler() {
-            if let Some(message) = face.take(py)? {
-                return Ok(message);
-            }
-            face.connection.reactor().look();
-            if let Some(message) = face.take(py)? {
-                return Ok(message);
-            }
-        }
-        if face.connection.state() == State::Closed || face.connection.is_forked() {
-            return Err(errors::closed(py, &face.connection, None));
-        }
-        Ok(slf.clone().into_any().unbind())
-    }
 
     /// A task waits for a message: its future gets one, first come, first served, or a copy while there is a handler.
     fn _add_receiver(&self, future: Py<PyAny>) {

@@ -1,0 +1,263 @@
+//! What `recv` returns on asyncio: a coroutine by its methods, for `create_task` and all that want one.
+//!
+//! Awaited, it takes a message that is there; otherwise it looks for one, and then hands over to the coroutine that waits
+//! (`aio.WebSocket._wait_message`). Nothing is taken before it is awaited, so one that is dropped loses nothing.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyRuntimeWarning, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
+use sunsocket_net::State;
+
+use crate::awaitables::{Awaited, Step, derive, told};
+use crate::face::lock;
+use crate::socket::Socket;
+use crate::{errors, payload, stretch};
+
+#[pyclass(frozen, subclass, name = "ReceivingBase", module = "sunsocket._core")]
+pub(crate) struct Receiving {
+    stage: Mutex<Stage>,
+}
+
+enum Stage {
+    /// Nothing was taken. `awaited`: it is the loop's turn first.
+    Begins {
+        socket: Py<Socket>,
+        timeout: Option<f64>,
+        awaited: bool,
+    },
+    /// The coroutine that waits.
+    Waits(Py<PyAny>),
+    Over,
+}
+
+thread_local! {
+    /// One that is over, for the next `recv`: a message costs no allocation.
+    static SPARE: Cell<Option<Py<Receiving>>> = const { Cell::new(None) };
+}
+
+impl Receiving {
+    /// What `recv` returns.
+    pub(crate) fn begin(socket: &Bound<'_, Socket>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let py = socket.py();
+        // SAFETY: the object is alive and the GIL is held.
+        let is_ours_alone = |spare: &Py<Self>| unsafe { ffi::Py_REFCNT(spare.as_ptr()) == 1 };
+        // If nobody else knows it, nobody sees that it is used again.
+        let spare = SPARE.take().filter(is_ours_alone);
+        let receiving = match spare {
+            Some(spare) => spare.into_bound(py),
+            None => receiving_type(py)?.call0()?.cast_into::<Self>()?,
+        };
+        receiving.get().put(Stage::Begins { socket: socket.clone().unbind(), timeout, awaited: false });
+        Ok(receiving.into_any().unbind())
+    }
+
+    fn put(&self, stage: Stage) {
+        // Dropped outside of the lock: it may run the program's code.
+        let before = std::mem::replace(&mut *lock(&self.stage), stage);
+        drop(before);
+    }
+
+    fn take(&self) -> Stage {
+        std::mem::replace(&mut *lock(&self.stage), Stage::Over)
+    }
+
+    /// What waits, if that is the stage.
+    fn waits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        match &*lock(&self.stage) {
+            Stage::Waits(waits) => Some(waits.bind(py).clone()),
+            _ => None,
+        }
+    }
+
+    /// Sends to what waits.
+    fn send_on<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {
+        let py = value.py();
+        let Some(waits) = self.waits(py) else {
+            return Err(PyRuntimeError::new_err("cannot await the same recv() twice"));
+        };
+        let mut result = ptr::null_mut();
+        // SAFETY: both objects are alive and the GIL is held; a result is a new reference, an error has an exception set.
+        let step = unsafe {
+            match ffi::PyIter_Send(waits.as_ptr(), value.as_ptr(), &raw mut result) {
+                ffi::PySendResult::PYGEN_NEXT => return Ok(Step::Yields(Bound::from_owned_ptr(py, result))),
+                ffi::PySendResult::PYGEN_RETURN => Ok(Step::Ends(Bound::from_owned_ptr(py, result))),
+                ffi::PySendResult::PYGEN_ERROR => Err(PyErr::fetch(py)),
+            }
+        };
+        self.put(Stage::Over);
+        step
+    }
+}
+
+impl Awaited for Receiving {
+    const FULL_NAME: &'static CStr = c"sunsocket._core.Receiving";
+    const DOC: &'static CStr = c"What ``recv`` returns on asyncio: a coroutine by its methods.";
+
+    fn result<'py>(slf: &Bound<'py, Self>) -> Option<PyResult<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let (message, socket) = {
+            let mut stage = lock(&slf.get().stage);
+            let Stage::Begins { socket, .. } = &*stage else { return None };
+            let face = socket.get().face();
+            if !face.is_straight() || stretch::is_over() {
+                return None;
+            }
+            face.connection.pull();
+            let message = face.connection.take(|message| payload::to_python(py, &message))?;
+            (message, std::mem::replace(&mut *stage, Stage::Over))
+        };
+        if let Stage::Begins { socket, .. } = socket {
+            drop(socket.into_bound(py));
+        }
+        let spare = SPARE.take().unwrap_or_else(|| slf.clone().unbind());
+        SPARE.set(Some(spare));
+        Some(message.map(|message| message.into_bound(py)))
+    }
+
+    fn go_on<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {
+        let (py, this) = (slf.py(), slf.get());
+        let (socket, timeout) = match this.take() {
+            Stage::Begins { socket, timeout, .. } if value.is_none() => (socket, timeout),
+            begins @ Stage::Begins { .. } => {
+                this.put(begins);
+                return Err(PyTypeError::new_err(
+                    "can't send non-None value to a recv() that waits for nothing",
+                ));
+            }
+            stage => {
+                this.put(stage);
+                return this.send_on(value);
+            }
+        };
+        if stretch::is_over() {
+            stretch::end();
+            this.put(Stage::Begins { socket, timeout, awaited: true });
+            return Ok(Step::Yields(value.clone()));
+        }
+        if let Some(message) = receive_now(py, &socket)? {
+            return Ok(Step::Ends(message.into_bound(py)));
+        }
+        stretch::end();
+        let waits = socket.bind(py).call_method1(pyo3::intern!(py, "_wait_message"), (timeout,))?;
+        this.put(Stage::Waits(waits.unbind()));
+        this.send_on(value)
+    }
+}
+
+/// The next held message. Looks for input where that may help: once, and for a moment where an answer is likely.
+fn receive_now(py: Python<'_>, socket: &Py<Socket>) -> PyResult<Option<Py<PyAny>>> {
+    let face = socket.get().face();
+    let connection = &face.connection;
+    connection.pull();
+    // Who waits already is served first.
+    if !connection.is_listened_to() {
+        if let Some(message) = face.take(py)? {
+            return Ok(Some(message));
+        }
+        let there = || connection.has_message() || connection.state() == State::Closed;
+        connection.reactor().look_for(stretch::rest(), &there);
+        if let Some(message) = face.take(py)? {
+            return Ok(Some(message));
+        }
+    }
+    // Behind those who wait there may be a message for us yet.
+    let may_come = connection.is_listened_to() && connection.has_message();
+    if connection.state() == State::Closed && !may_come || connection.is_forked() {
+        return Err(errors::closed(py, connection, None));
+    }
+    Ok(None)
+}
+
+#[pymethods]
+impl Receiving {
+    #[new]
+    fn new() -> Self {
+        Self { stage: Mutex::new(Stage::Over) }
+    }
+
+    /// Goes on; ends with StopIteration, which has the message.
+    fn send<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        told(Self::go_on(slf, value)?)
+    }
+
+    /// Goes on with an exception.
+    #[pyo3(signature = (*args))]
+    fn throw<'py>(&self, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(waits) = self.waits(args.py()) else {
+            self.put(Stage::Over);
+            return Err(thrown(args)?);
+        };
+        let result = waits.call_method1(pyo3::intern!(args.py(), "throw"), args);
+        if result.is_err() {
+            self.put(Stage::Over);
+        }
+        result
+    }
+
+    /// Ends it; nothing that has come is lost.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.take() {
+            Stage::Waits(waits) => waits.bind(py).call_method0(pyo3::intern!(py, "close")).map(drop),
+            Stage::Begins { .. } | Stage::Over => Ok(()),
+        }
+    }
+
+    #[getter]
+    fn __name__(&self) -> &'static str {
+        "recv"
+    }
+
+    #[getter]
+    fn __qualname__(&self) -> &'static str {
+        "WebSocket.recv"
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.stage.try_lock().as_deref() {
+            Ok(Stage::Begins { socket, .. }) => visit.call(socket),
+            Ok(Stage::Waits(waits)) => visit.call(waits),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.put(Stage::Over);
+    }
+}
+
+/// The exception that `throw` was given: an instance, or a class and a value.
+fn thrown(args: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
+    let kind = args.get_item(0)?;
+    let value = args.get_item(1).ok().filter(|value| !value.is_none());
+    Ok(match value {
+        Some(value) if value.is_instance_of::<PyBaseException>() => PyErr::from_value(value),
+        Some(value) => PyErr::from_value(kind.call1((value,))?),
+        None => PyErr::from_value(kind),
+    })
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        if let Stage::Begins { awaited: false, .. } = self.take() {
+            Python::attach(|py| {
+                let kind = py.get_type::<PyRuntimeWarning>();
+                if let Err(error) = PyErr::warn(py, &kind, c"WebSocket.recv() was never awaited", 1) {
+                    error.write_unraisable(py, None);
+                }
+            });
+        }
+    }
+}
+
+pub(crate) fn receiving_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    Ok(TYPE.get_or_try_init(py, || derive::<Receiving>(py).map(Bound::unbind))?.bind(py))
+}
