@@ -14,6 +14,8 @@ import sys, time
 from sunsocket import WebSocket
 ws = WebSocket.connect(sys.argv[1])
 def handler(message):
+    # As with Ctrl-C: a signal between the interpreter's last look for one and the system's sleep wakes nobody.
+    time.sleep(0.2)
     raise {raised}
 ws.OnMessage.Connect(handler)
 ws.Send("x")

@@ -166,8 +166,9 @@ def test_closing_the_loop_with_sockets_open_fires_on_close(loop, raw_server):
     ],
 )
 def test_a_program_that_ends_with_sockets_open_is_quiet(loop, run_python, echo, body):
-    if loop != "asyncio" and "aiter" in body and sys.version_info >= (3, 12):
-        pytest.xfail("known bug: uvloop on 3.12 crashes at exit when an iteration was left open")
+    # uvloop 0.23 in debug mode reads the stack wrongly from Python 3.12 on where a generator is dropped in a loop, and
+    # may crash: a generator of two lines shows it, without sockets.
+    debug = loop.name == "asyncio" or "aiter" not in body or sys.version_info < (3, 12)
     outcome = run_python(
         f"""
 import asyncio, sys, uvloop
@@ -184,7 +185,7 @@ with asyncio.Runner(loop_factory={loop.source}) as runner:
 print("end")
 """,
         echo.url,
-        flags=FLAGS,
+        flags=FLAGS if debug else ("-W", "error"),
     )
     assert (outcome.stdout, outcome.stderr, outcome.status) == ("end\n", "", 0), outcome
 
