@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sunsocket import ConnectionClosed, State
+from sunsocket import ConnectionClosed, ConnectionLost, State
 from tests.servers.raw import CLOSE
 
 
@@ -31,6 +31,8 @@ def test_abort_drops_tcp_at_once(face, raw_server):
         await face.until(lambda: fired == [1006])
         server.join()
         assert ended == ["dropped"]
+        assert isinstance(ws.error, ConnectionLost)
+        assert "aborted by the program" in str(ws.error)
         with pytest.raises(ConnectionClosed):
             ws.Send("x")
 

@@ -122,7 +122,9 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
     pairs = list(headers.items()) if isinstance(headers, Mapping) else _list("headers", headers, "(name, value) pairs")
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
-            raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; it holds {pair!r}")
+            # Without the value, which may be a secret and end in a log.
+            what = f"the value of {pair[0]!r}" if isinstance(pair, tuple) and len(pair) == 2 else "one of them"
+            raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; {what} is something else")
     return pairs
 
 

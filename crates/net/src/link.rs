@@ -473,8 +473,8 @@ impl Link {
 
     /// The program does not want it any more.
     pub(crate) fn give_up(&mut self, connection: &Arc<Connection>) {
-        let error =
-            Error::new(ErrorKind::Cancelled, format!("{} was aborted by the program", connection.url()));
+        let kind = if self.stream.is_some() { ErrorKind::Lost } else { ErrorKind::Cancelled };
+        let error = Error::new(kind, format!("{} was aborted by the program", connection.url()));
         self.finish(
             connection,
             Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) },

@@ -37,7 +37,7 @@ struct Context {
 pub(crate) enum Failure {
     /// It would become larger than the limit: at least so many bytes.
     TooBig(usize),
-    /// It is not DEFLATE, or looks back further than was agreed.
+    /// It is not DEFLATE, or looks back further than there is anything.
     Broken,
 }
 
