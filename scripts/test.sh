@@ -30,8 +30,15 @@ run "python $(python -c 'import platform; print(platform.python_version())')" '^
 
 # The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do
-    interpreter=$(command -v "python$version" || ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python 2>/dev/null | head -n 1)
-    if [ -z "$interpreter" ] || ! "$interpreter" -c 'import venv' 2>/dev/null; then
+    interpreter=
+    # What is on PATH may be pyenv's stand-in for an interpreter that is not switched on.
+    for found in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
+        if "$found" -c 'import venv' 2>/dev/null; then
+            interpreter=$found
+            break
+        fi
+    done
+    if [ -z "$interpreter" ]; then
         closing+=("python $version: not found, not tested")
         continue
     fi
