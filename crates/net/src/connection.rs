@@ -312,6 +312,7 @@ impl Connection {
     }
 
     /// Something was taken: reading goes on if that made room, and a violation behind it takes effect.
+    #[inline]
     fn make_room(self: &Arc<Self>, inbox: MutexGuard<'_, Inbox>) {
         let (has_room, is_empty) = (inbox.has_room(), inbox.is_empty());
         drop(inbox);

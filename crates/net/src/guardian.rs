@@ -123,12 +123,15 @@ impl Guardian {
     }
 
     /// A handler has returned. The report is for that one.
+    #[inline]
     pub(crate) fn stride(&self) -> Option<BusyReport> {
         let strides = self.shared.strides.load(Ordering::Relaxed);
         self.shared.strides.store(strides + 1, Ordering::Relaxed);
-        if self.shared.report.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
+        if self.shared.report.load(Ordering::Relaxed) == 0 { None } else { self.take_report() }
+    }
+
+    #[cold]
+    fn take_report(&self) -> Option<BusyReport> {
         let began = self.shared.report.swap(0, Ordering::SeqCst).checked_sub(1)?;
         let began = self.epoch + Duration::from_nanos(began);
         Some(BusyReport { away: began.elapsed() })

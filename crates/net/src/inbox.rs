@@ -108,6 +108,15 @@ impl Inbox {
         self.push_entry(message, Part::Whole);
     }
 
+    /// The same for a message that is certainly small.
+    #[inline]
+    pub(crate) fn push_small(&mut self, kind: MessageKind, ascii: bool, payload: &[u8]) {
+        self.bytes += payload.len();
+        let body = Body::Shared { start: self.base + self.shared.len(), len: payload.len() };
+        self.shared.extend_from_slice(payload);
+        self.entries.push_back(Entry { kind, ascii, part: Part::Whole, body });
+    }
+
     pub(crate) fn push_piece(&mut self, piece: Piece) {
         let Piece { kind, last, payload } = piece;
         self.part_open = !last;
@@ -175,6 +184,7 @@ impl Inbox {
     }
 
     /// The first `end` bytes of the shared buffer are not needed any more.
+    #[inline]
     fn forget(&mut self, end: usize) {
         if end == self.shared.len() {
             // Counted on, not from 0 again: empty messages behind this one still say where they begin.

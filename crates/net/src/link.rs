@@ -222,6 +222,16 @@ impl Link {
         let mut inbox = lock(&connection.inbox);
         let wanted = connection.is_wanted();
         loop {
+            if let Some((kind, ascii, payload)) = self.client.receive_small(&mut input) {
+                if !discards {
+                    while !wanted && inbox.is_full() {
+                        inbox.drop_oldest();
+                    }
+                    inbox.push_small(kind, ascii, payload);
+                    arrived = true;
+                }
+                continue;
+            }
             match self.client.receive(&mut input) {
                 Ok(None) => break,
                 Ok(Some(Event::Message(message))) => {

@@ -290,6 +290,7 @@ impl Reactor {
     }
 
     /// To be called after each handler; says how long it was away, if that was so long that the guardian had to stand in.
+    #[inline]
     pub fn take_busy_report(&self) -> Option<BusyReport> {
         self.guardian.stride()
     }

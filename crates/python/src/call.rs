@@ -28,11 +28,12 @@ pub(crate) fn look_up() {
     });
 }
 
-/// `handler(argument)`.
+/// `handler(argument)`. `None`: it raised, and the exception is set in the interpreter.
+#[inline]
 pub(crate) fn one<'py>(
     handler: &Bound<'py, PyAny>,
     argument: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> Option<Bound<'py, PyAny>> {
     let py = handler.py();
     let call = CALL_ONE_ARG.get().copied().flatten();
     // SAFETY: both objects are alive, the GIL is held (`py`), and either call returns a new reference or null with an
@@ -46,6 +47,6 @@ pub(crate) fn one<'py>(
                 std::ptr::null_mut::<ffi::PyObject>(),
             ),
         };
-        Bound::from_owned_ptr_or_err(py, result)
+        Bound::from_owned_ptr_or_opt(py, result)
     }
 }

@@ -290,7 +290,10 @@ impl Face {
             }
             self.look_for_detours();
         }
-        let message = self.connection.take(|message| payload::to_python(py, &message)).transpose()?;
+        let message = match self.connection.take(|message| payload::to_object(py, &message)) {
+            Some(None) => return Err(PyErr::fetch(py)),
+            message => message.flatten(),
+        };
         Ok(message.map(|message| (self.taken.fetch_add(1, Ordering::Relaxed), message)))
     }
 
@@ -392,9 +395,9 @@ impl Face {
         let Some(handler) = lock(&self.message).sole().map(Arc::clone) else { return false };
         // Both are asked again after each handler, which may have changed either.
         while !self.detour.load(Ordering::Relaxed) && self.changes.load(Ordering::Relaxed) == changes {
-            match self.connection.take(|message| payload::to_python(py, &message)) {
-                Some(Ok(message)) => self.call(py, &handler, Some(message.bind(py))),
-                Some(Err(error)) => self.report_failure(py, error, None),
+            match self.connection.take(|message| payload::to_object(py, &message)) {
+                Some(Some(message)) => self.call(py, &handler, Some(message.bind(py))),
+                Some(None) => self.report_failure(py, PyErr::fetch(py), None),
                 None => return true,
             }
         }
@@ -455,20 +458,26 @@ impl Face {
 
     fn call(&self, py: Python<'_>, handler: &Arc<Py<PyAny>>, argument: Option<&Bound<'_, PyAny>>) {
         let function = handler.bind(py);
+        // An exception stays where it is until there is one: a result of that size costs each message.
         let result = match argument {
             Some(argument) => call::one(function, argument),
-            None => function.call0(),
+            None => function.call0().map_err(|error| error.restore(py)).ok(),
         };
+        let failure = if result.is_none() { Some(PyErr::fetch(py)) } else { None };
         if let Some(report) = self.connection.reactor().take_busy_report() {
             self.hook(py, "busy", (function.clone(), report.away.as_secs_f64()));
         }
         match result {
-            Ok(result) if result.is_none() => {}
-            Ok(result) => {
+            Some(result) if result.is_none() => {}
+            Some(result) => {
                 asyncio::note_handed_on();
                 self.hook(py, "returned", (result, function.clone()));
             }
-            Err(error) => self.report_failure(py, error, Some(function)),
+            None => {
+                if let Some(failure) = failure {
+                    self.report_failure(py, failure, Some(function));
+                }
+            }
         }
     }
 

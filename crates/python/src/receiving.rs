@@ -111,7 +111,7 @@ impl Awaited for Receiving {
                 return None;
             }
             face.connection.pull();
-            let message = face.connection.take(|message| payload::to_python(py, &message))?;
+            let message = face.connection.take(|message| payload::to_object(py, &message))?;
             (message, std::mem::replace(&mut *stage, Stage::Over))
         };
         if let Stage::Begins { socket, .. } = socket {
@@ -119,7 +119,7 @@ impl Awaited for Receiving {
         }
         let spare = SPARE.take().unwrap_or_else(|| slf.clone().unbind());
         SPARE.set(Some(spare));
-        Some(message.map(|message| message.into_bound(py)))
+        Some(message.map(|message| message.into_bound(py)).ok_or_else(|| PyErr::fetch(py)))
     }
 
     fn go_on<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {

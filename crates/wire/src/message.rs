@@ -39,6 +39,11 @@ struct Open {
 }
 
 impl Assembly {
+    /// Whether no message is under way.
+    pub(crate) fn is_between(&self) -> bool {
+        self.open.is_none()
+    }
+
     /// Whether a data frame may come here, and whether the message stays within the limits with it.
     pub(crate) fn check(&self, header: &Header, limits: &Limits) -> Result<(), Violation> {
         let Header { opcode, len, .. } = *header;

@@ -16,6 +16,7 @@ proptest! {
         deflate: bool,
         direct: bool,
         pieces: bool,
+        small: bool,
         flip in prop::option::of((any::<prop::sample::Index>(), 0u8..8)),
     ) {
         let mut bytes = encode(&items, deflate);
@@ -25,9 +26,9 @@ proptest! {
             bytes[at] ^= 1 << bit;
         }
         let whole = receive(&mut client(deflate, 30_000), &bytes, WHOLE);
-        let split = receive(&mut client(deflate, 30_000), &bytes, Feed { portions: &portions, direct, pieces });
+        let split = receive(&mut client(deflate, 30_000), &bytes, Feed { portions: &portions, direct, pieces, small });
         prop_assert_eq!(&whole, &split);
-        let bytewise = Feed { portions: &[1], direct: false, pieces };
+        let bytewise = Feed { portions: &[1], direct: false, pieces, small };
         if bytes.len() < 20_000 {
             prop_assert_eq!(&whole, &receive(&mut client(deflate, 30_000), &bytes, bytewise));
         }

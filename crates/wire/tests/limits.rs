@@ -24,7 +24,7 @@ fn of_fragments_together() {
     assert_eq!(receive(&mut client(false, 1000), &whole(&[7]), WHOLE), ok(1000));
     assert_eq!(receive(&mut client(false, 1000), &whole(&[7; 2]), WHOLE), TOO_BIG);
     // In pieces it counts the same, and the message is never complete.
-    let feed = Feed { portions: &[], direct: false, pieces: true };
+    let feed = Feed { portions: &[], direct: false, pieces: true, small: false };
     assert_eq!(receive(&mut client(false, 1000), &whole(&[7]), feed), ok(1000));
     assert_eq!(receive(&mut client(false, 1000), &whole(&[7; 2]), feed), TOO_BIG);
 }
@@ -47,7 +47,7 @@ fn of_what_a_compressed_message_becomes() {
         let bytes = frame(0xc2, &Server::new().compress(&vec![7; size]));
         let expected = if size == 1000 { ok(1000) } else { TOO_BIG.to_vec() };
         assert_eq!(receive(&mut client(true, 1000), &bytes, WHOLE), expected, "{size}");
-        let feed = Feed { portions: &[3], direct: false, pieces: true };
+        let feed = Feed { portions: &[3], direct: false, pieces: true, small: false };
         assert_eq!(receive(&mut client(true, 1000), &bytes, feed), expected, "{size}");
     }
 }

@@ -67,7 +67,7 @@ fn what_has_come_already_is_the_first_piece() {
     let piece = client.take_piece().expect("three letters and half of one");
     assert_eq!((piece.kind, piece.last, piece.payload), (MessageKind::Text, false, b"caf".to_vec()));
     assert_eq!(client.take_piece(), None);
-    let feed = Feed { portions: &[], direct: false, pieces: true };
+    let feed = Feed { portions: &[], direct: false, pieces: true, small: false };
     let rest = [&[0xa9][..], &frame(0x80, b"!")].concat();
     assert_eq!(
         receive(&mut client, &rest, feed),

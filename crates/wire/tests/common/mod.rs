@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use proptest::prelude::*;
-use sunsocket_wire::{Client, DeflateAgreed, Event, Limits, MessageKind, Violation};
+use sunsocket_wire::{Client, DeflateAgreed, Event, Limits, Message, MessageKind, Violation};
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
 pub(crate) const AGREED: DeflateAgreed = DeflateAgreed {
@@ -112,9 +112,11 @@ pub(crate) struct Feed<'a> {
     pub(crate) direct: bool,
     /// Whether messages are asked for in pieces.
     pub(crate) pieces: bool,
+    /// Whether small messages are asked for first.
+    pub(crate) small: bool,
 }
 
-pub(crate) const WHOLE: Feed<'static> = Feed { portions: &[], direct: false, pieces: false };
+pub(crate) const WHOLE: Feed<'static> = Feed { portions: &[], direct: false, pieces: false, small: false };
 
 /// Everything that the client reports of `bytes`.
 pub(crate) fn receive(client: &mut Client, bytes: &[u8], feed: Feed<'_>) -> Vec<Seen> {
@@ -147,6 +149,12 @@ pub(crate) fn receive(client: &mut Client, bytes: &[u8], feed: Feed<'_>) -> Vec<
             client.lend(Vec::with_capacity(rest.len() % 3 * 10_000));
         }
         loop {
+            if feed.small
+                && let Some((kind, ascii, payload)) = client.receive_small(&mut portion)
+            {
+                record.add(Ok(Event::Message(Message { kind, ascii, payload: payload.into() })));
+                continue;
+            }
             match client.receive(&mut portion) {
                 Ok(None) => break,
                 Ok(Some(event)) => record.add(Ok(event)),
