@@ -159,6 +159,7 @@ def test_closing_the_loop_with_sockets_open_fires_on_close(loop, raw_server):
         "asyncio.ensure_future(WebSocket.connect(url)._connect()); await asyncio.sleep(0)",
         "asyncio.ensure_future(WebSocket.connect('ws://no-such-host.invalid')._connect()); await asyncio.sleep(0)",
         "ws = await WebSocket.connect(url); ws.OnClose.Connect(coroutine)",
+        "ws = await WebSocket.connect(url); ws.OnClose.Connect(asyncio.get_running_loop().create_future)",
         "ws = await WebSocket.connect(url); ws.Send('x'); ws.OnMessage.Connect(coroutine); await ws.OnMessage.Wait()",
         "ws = await WebSocket.connect(url); iterator = aiter(ws); ws.Send('x'); await anext(iterator)",
         "ws = await WebSocket.connect(url, write_limit=(2, 1)); asyncio.ensure_future(ping(ws)); await ws.Send('xx')",
