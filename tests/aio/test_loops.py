@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -68,7 +69,8 @@ def descriptors() -> int:
 def system_threads() -> list[str]:
     names = []
     for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/comm") as file:
+        # One that has ended since they were listed is none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/self/task/{task}/comm") as file:
             names.append(file.read().strip())
     return sorted(names)
 
