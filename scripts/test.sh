@@ -32,8 +32,15 @@ run "python $(python -c 'import platform; print(platform.python_version())')" \
 
 # The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do
-    interpreter=$(command -v "python$version" || ls -d "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python 2>/dev/null | head -n 1)
-    if [ -z "$interpreter" ] || ! "$interpreter" -c 'import venv' 2>/dev/null; then
+    interpreter=
+    # One on PATH may be pyenv's stand-in for a version that is not switched on, which does not run.
+    for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
+        if "$candidate" -c 'import venv' 2>/dev/null; then
+            interpreter=$candidate
+            break
+        fi
+    done
+    if [ -z "$interpreter" ]; then
         closing+=("python $version: not found, not tested")
         continue
     fi
