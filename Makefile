@@ -65,7 +65,7 @@ bench: build ## compare with other clients, installed beside (BENCH="--help" lis
 	$(BIN)/python -m bench $(BENCH)
 
 .PHONY: coverage
-coverage: build ## what the tests run of the Python package and of wire; fails below the gates
+coverage: build ## what the tests run of the Python package and of wire (also part of test)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/coverage.sh
 
 .PHONY: fuzz

@@ -1,45 +1,53 @@
 #!/usr/bin/env bash
-# How much the tests run: every line and branch of the Python package, the lines of `wire`. Fails below the gates. The
-# tool for Rust (tarpaulin, which needs no part of a toolchain but cargo) is built into target/tools the first time.
+# How much the tests run: every line and branch of the Python package, the lines of `wire`. Fails below the gates.
+# `coverage.sh python ARGS...` and `coverage.sh wire` measure one of them; ARGS are pytest's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python_gate=${PYTHON_GATE:-97}
-wire_gate=${WIRE_GATE:-98}
-mkdir -p target/coverage
-rm -f target/coverage/data*
-python -m coverage run -m pytest -q -n $(($(nproc) * 2)) --ignore tests/attacks
-python -m coverage combine -q
-python -m coverage report --fail-under="$python_gate"
 
-if ! command -v cargo >/dev/null; then
-    echo "coverage: no cargo on PATH: wire was not measured"
-    exit 0
-fi
-tarpaulin=target/tools/bin/cargo-tarpaulin
-if [ ! -x "$tarpaulin" ]; then
-    echo "coverage: building tarpaulin, once; this takes some minutes"
-    cargo install --quiet --locked --root target/tools --no-default-features cargo-tarpaulin@0.37.5
-fi
-"$tarpaulin" tarpaulin --package sunsocket-wire --engine ptrace --target-dir target/tarpaulin --skip-clean --out Json \
-    --output-dir target/coverage >target/coverage/tarpaulin.log 2>&1 || { tail -20 target/coverage/tarpaulin.log; exit 1; }
-python - "$wire_gate" <<'PYTHON'
-"""The share of wire's lines; what the report says of the crates beside it is not what was tested."""
+measure_python() {
+    mkdir -p target/coverage
+    rm -f target/coverage/data*
+    # The tests mostly wait for servers: more of them than there are cores can run side by side.
+    python -m coverage run -m pytest -q -n $(($(nproc) * 2)) "$@"
+    python -m coverage combine -q
+    if ! python -m coverage report --fail-under=100; then
+        echo "coverage: python: FAILED: some lines or branches are not run; see the table above"
+        return 1
+    fi
+    echo "coverage: python: every line and branch is run"
+}
 
-import json
-import sys
-from pathlib import Path
+# The compiler counts and llvm's tools read it: they come with the toolchain as the component llvm-tools, and have to be
+# of its version.
+measure_wire() {
+    if ! command -v cargo >/dev/null; then
+        echo "coverage: wire: not measured: no cargo on PATH"
+        return 0
+    fi
+    local tools objects work=$PWD/target/coverage/wire
+    tools=${LLVM_TOOLS:-$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin}
+    if [ ! -x "$tools/llvm-cov" ] || [ ! -x "$tools/llvm-profdata" ]; then
+        echo "coverage: wire: not measured: the Rust toolchain has no llvm-cov (rustup component add llvm-tools)"
+        return 0
+    fi
+    rm -rf "$work" && mkdir -p "$work"
+    # The same random cases each time, so that a line is not run by luck.
+    RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/instrumented.sh LLVM_PROFILE_FILE=$work/%p-%m.profraw PROPTEST_RNG_SEED=1 \
+        cargo test --package sunsocket-wire --lib --tests --locked --quiet --message-format=json >"$work/build" ||
+        { cat "$work/build"; return 1; }
+    python scripts/wire_coverage.py objects "$work/build" >"$work/objects"
+    mapfile -t objects <"$work/objects"
+    "$tools/llvm-profdata" merge --sparse "$work"/*.profraw -o "$work/counts"
+    "$tools/llvm-cov" export --format=lcov --instr-profile "$work/counts" "${objects[@]/#/--object=}" >"$work/lcov"
+    python scripts/wire_coverage.py report "$work/lcov"
+}
 
-covered = total = 0
-for file in json.loads(Path("target/coverage/tarpaulin-report.json").read_text())["files"]:
-    path = "/".join(file["path"])
-    if "crates/wire/src" not in path:
-        continue
-    missed = [trace["line"] for trace in file["traces"] if not trace["stats"]["Line"]]
-    covered += file["covered"]
-    total += file["coverable"]
-    if missed:
-        print(f"coverage: {path[path.index('crates/'):]}: not run: {', '.join(map(str, missed))}")
-share = 100 * covered / total
-print(f"coverage: wire: {covered} of {total} lines, {share:.1f} %")
-sys.exit(share < float(sys.argv[1]))
-PYTHON
+case ${1:-all} in
+python) measure_python "${@:2}" ;;
+wire) measure_wire ;;
+all)
+    measure_python
+    measure_wire
+    ;;
+*) echo "coverage: $1 is neither python nor wire"; exit 2 ;;
+esac

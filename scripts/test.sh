@@ -26,7 +26,9 @@ if command -v cargo >/dev/null; then
     run fuzz '^fuzz: ' env SECONDS_EACH="${FUZZ_SECONDS:-5}" scripts/fuzz.sh
     run rust '^test result: .* [1-9][0-9]* passed|^test result: FAILED' cargo test --workspace --locked --quiet
 fi
-run "python $(python -c 'import platform; print(platform.python_version())')" '^=* *[0-9]+ (passed|failed|error)' python -m pytest -q -n $jobs
+run coverage '^coverage: wire: ([0-9]|FAILED|not measured)' scripts/coverage.sh wire
+run "python $(python -c 'import platform; print(platform.python_version())')" \
+    '^=* *[0-9]+ (passed|failed|error)|^coverage: python: ' scripts/coverage.sh python
 
 # The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do

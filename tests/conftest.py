@@ -36,6 +36,24 @@ def echo() -> Iterator[Echo]:
         yield server
 
 
+#: The tests whose programs are followed too when coverage is measured. The other tests' programs run nothing of the
+#: package that is not run without them, and to start measuring takes a program as long as to start.
+MEASURED = (
+    "tests/aio/test_loops.py",
+    "tests/cli/",
+    "tests/test_echo.py",
+    "tests/test_hooks.py",
+    "tests/test_lifetime.py",
+    "tests/test_redirects.py",
+)
+
+
+@pytest.fixture(autouse=True)
+def _measure_few_programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not request.node.nodeid.startswith(MEASURED):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _trace_handlers(echo: Echo) -> None:
     """Coverage follows the threads that Python starts. The dispatcher's is not one of them, so it is told there."""

@@ -31,6 +31,15 @@ def test_over_wss_with_its_own_ca_for_any_name():
             assert ws.recv(5) == "Hello"
 
 
+def test_over_wss_for_its_address_too():
+    # A client names no address in its TLS greeting: the certificate that is served then holds it.
+    with EchoServer(tls=True) as server:
+        assert server.host == "127.0.0.1"
+        with WebSocket.connect(f"wss://{server.host}:{server.port}/", tls=TLS(ca_data=server.ca_pem)) as ws:
+            ws.Send("Hello")
+            assert ws.recv(5) == "Hello"
+
+
 def test_a_ws_server_has_no_certificate():
     with EchoServer() as server, pytest.raises(ValueError, match="tls=True"):
         _ = server.ca_pem
@@ -75,6 +84,16 @@ def test_the_command_serves_until_ctrl_c(start_program, tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=20)
     assert (stdout, stderr, process.returncode) == ("", "", 130)
+
+
+def test_the_command_serves_ws_without_a_certificate(start_program):
+    process = start_program(sys.executable, "-m", "sunsocket.echo")
+    url = process.stdout.readline().split()[3]
+    with WebSocket.connect(url) as ws:
+        ws.Send("Hello")
+        assert ws.recv(5) == "Hello"
+    process.send_signal(signal.SIGINT)
+    assert (*process.communicate(timeout=20), process.returncode) == ("", "", 130)
 
 
 def test_the_command_names_a_port_that_is_taken(start_program):

@@ -39,6 +39,7 @@ REFUSED = [
     ("subprotocols", "chat", TypeError, r"\['chat'\]"),
     ("subprotocols", [1], TypeError, "subprotocol"),
     ("subprotocols", 1, TypeError, "subprotocols"),
+    ("subprotocols", object(), TypeError, "subprotocols is a sequence of names, not object"),
     ("subprotocols", ["a b"], ValueError, "a b"),
     ("subprotocols", ["a\r\nEvil: yes"], ValueError, "subprotocol"),
     ("subprotocols", ["a", "a"], ValueError, "twice"),

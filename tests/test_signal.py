@@ -131,6 +131,14 @@ def test_a_coroutine_function_is_refused_on_the_thread_face(echo):
                         connect(wrong)
 
 
+def test_anything_else_that_a_handler_returns_is_dropped(echo, caplog):
+    with WebSocket.connect(echo.url) as ws:
+        ws.OnMessage.Connect(len)
+        ws.Send("x")
+        assert ws.OnMessage.Wait(5) == "x"
+    assert caplog.text == ""
+
+
 def test_a_coroutine_that_a_plain_handler_returns_is_reported(echo, caplog):
     async def work(message):
         pass

@@ -139,6 +139,15 @@ def test_the_server_sees_the_headers_as_asked_and_in_their_order(face, echo):
     face.run(test)
 
 
+def test_none_for_headers_and_subprotocols_adds_no_line(face, echo):
+    async def test():
+        _, usual = await seen_by_the_server(face, echo)
+        _, lines = await seen_by_the_server(face, echo, headers=None, subprotocols=None)
+        assert [line.split(":")[0] for line in lines] == [line.split(":")[0] for line in usual]
+
+    face.run(test)
+
+
 def test_origin_and_user_agent(face, echo):
     async def test():
         _, lines = await seen_by_the_server(face, echo)

@@ -257,8 +257,8 @@ class _Connecting(Generic[_W]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._socket is not None:
-            await self._socket.__aexit__(kind, error, trace)
+        assert self._socket is not None, "__aenter__ has it"
+        await self._socket.__aexit__(kind, error, trace)
 
 
 class WebSocket(Base):

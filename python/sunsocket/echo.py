@@ -93,9 +93,10 @@ class EchoServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._loop is not None and self._stop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stop.set)
+        assert self._loop is not None, "it has started: __enter__ waited for that"
+        assert self._stop is not None
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _run(self) -> None:
@@ -161,11 +162,12 @@ def main(argv: list[str] | None = None) -> int:
                     file.write(server.ca_pem)
             print(f"echo server at {server.url} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
-    except KeyboardInterrupt:
-        return 130
     except (MissingExtra, OSError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    return 0
+    except KeyboardInterrupt:
+        # The one end that serving has.
+        pass
+    return 130
 
 
 if __name__ == "__main__":

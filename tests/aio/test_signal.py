@@ -151,6 +151,19 @@ def test_a_cancelled_handler_task_is_no_failure(loop, echo):
     loop.run(test)
 
 
+def test_anything_else_that_a_handler_returns_is_dropped(loop, echo):
+    async def test():
+        reports = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        async with WebSocket.connect(echo.url) as ws:
+            ws.OnMessage.Connect(len)
+            ws.Send("x")
+            assert await ws.OnMessage.Wait(5) == "x"
+        assert reports == []
+
+    loop.run(test)
+
+
 def test_a_handler_s_future_is_awaited_too(loop, echo):
     async def test():
         reports = []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
 import pytest
 
 import sunsocket
+from sunsocket.cli import main
 from tests.conftest import SUNSOCKET, environment
+from tests.servers.raw import TEXT
 
 
 def command(*args, **env):
@@ -83,6 +86,27 @@ def test_a_directory_is_no_script(tmp_path):
     assert done.stderr == f"sunsocket run: the script {str(tmp_path)!r} is a directory\n"
 
 
+def test_a_script_that_cannot_be_opened_is_named_with_the_reason(tmp_path):
+    # Not one without permissions: those do not count for root.
+    path = str(tmp_path / "script.luau")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        done = command("run", path)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr == f"sunsocket run: the script {path!r} cannot be read: No such device or address\n"
+
+
+def test_local_echo_names_the_missing_extra(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "script.luau"
+    path.write_text("print('ran')")
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    assert main(["run", "--local-echo", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("sunsocket run: the echo server needs")
+    assert "trustme is missing" in said.err
+
+
 def test_the_script_is_required():
     done = command("run")
     assert done.returncode == 2
@@ -128,6 +152,21 @@ print(pcall(WebSocket.connect, "ws://other.invalid/"))
     assert first == "resolved", outcome
     assert second.startswith("false "), outcome
     assert "other.invalid" in second, outcome
+
+
+def test_resolve_takes_an_ipv6_address_in_brackets(run_luau, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.send(TEXT, b"by way of ::1")
+        peer.finish()
+
+    try:
+        port = raw_server(script, host="::1").port
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    script = "local ws = WebSocket.connect('ws://example.invalid/') print(ws.OnMessage:Wait()) ws:Close()"
+    outcome = run_luau(script, "--resolve", f"example.invalid:80:[::1]:{port}")
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("by way of ::1\n", "", 0), outcome
 
 
 def test_insecure_accepts_any_certificate(run_luau, certificates):

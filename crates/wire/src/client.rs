@@ -164,8 +164,8 @@ impl Client {
                 *input = &[];
                 return Ok(None);
             }
-            if self.frame.is_some() {
-                match self.take_payload(input)? {
+            if let Some(frame) = self.frame {
+                match self.take_payload(frame, input)? {
                     Some(event) => return Ok(Some(event)),
                     None if input.is_empty() => return Ok(None),
                     None => continue,
@@ -225,16 +225,17 @@ impl Client {
         Ok(None)
     }
 
-    /// Takes what `input` has of the frame's payload; an event when that completes something.
-    fn take_payload(&mut self, input: &mut &[u8]) -> Result<Option<Event<'static>>, Violation> {
-        let Some(frame) = &mut self.frame else {
-            return Ok(None);
-        };
+    /// Takes what `input` has of the payload of `frame`, the one that is under way; an event when that completes something.
+    fn take_payload(
+        &mut self,
+        frame: Partial,
+        input: &mut &[u8],
+    ) -> Result<Option<Event<'static>>, Violation> {
         let count = usize::try_from(frame.missing).unwrap_or(usize::MAX).min(input.len());
         let (piece, rest) = input.split_at(count);
         *input = rest;
-        frame.missing -= count as u64;
-        let missing = frame.missing;
+        let missing = frame.missing - count as u64;
+        self.frame = Some(Partial { missing, ..frame });
         let (opcode, complete) = (frame.opcode, missing == 0);
         if opcode.is_control() {
             let mut payload = match self.control.take() {

@@ -171,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn forgotten_cookies_are_gone_and_others_can_come() {
+        let mut headers = Headers::new();
+        headers.push_parsed("Set-Cookie", "a=1".to_owned());
+        let mut cookies = Cookies::default();
+        cookies.store(&headers);
+        cookies.clear();
+        assert_eq!(cookies.iter().count(), 0);
+        cookies.store(&headers);
+        assert_eq!(cookies.iter().count(), 1);
+    }
+
+    #[test]
     fn secure_is_noticed() {
         assert!(parse("a=b; path=/; SECURE").expect("a cookie").0.secure);
         assert!(!parse("a=Secure").expect("a cookie").0.secure);

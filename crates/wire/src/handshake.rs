@@ -354,8 +354,12 @@ mod tests {
         let text = |request: &Request| String::from_utf8(request.encode()).expect("text");
         let other = Credentials::new("a", "b").expect("valid");
         assert!(text(&request.clone().credentials(Some(&other))).contains("Authorization: Basic YTpi\r\n"));
-        assert!(!text(&request.clone().credentials(None)).contains("Authorization"));
-        let own = request.clone().header("authorization", "Bearer x").expect("valid");
+        let nobody = request.clone().credentials(None);
+        assert!(request.is_authorized() && !nobody.is_authorized());
+        assert!(!text(&nobody).contains("Authorization"));
+        let own = nobody.header("authorization", "Bearer x").expect("valid");
+        assert!(own.is_authorized());
+        let own = own.credentials(Some(&other));
         assert!(text(&own).contains("authorization: Bearer x\r\n") && !text(&own).contains("Basic"));
         let request = request.cookies([("a", "b"), ("c", "\"d e\"")]).expect("valid");
         assert!(text(&request).contains("\r\nCookie: a=b; c=\"d e\"\r\n"), "{}", text(&request));

@@ -111,5 +111,6 @@ mod tests {
         assert!(headers.has_token("connection", "upgrade"));
         assert!(!headers.has_token("connection", "up"));
         assert_eq!(headers.get("connection"), Some("keep-alive"));
+        assert_eq!(headers.len(), 2);
     }
 }

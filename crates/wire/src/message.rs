@@ -89,10 +89,8 @@ impl Assembly {
     ) -> Result<Message<'static>, Violation> {
         let mut open = Open::new(header);
         open.inflate(payload, decompressor, limit)?;
-        match open.finish(Some(decompressor), limit)? {
-            Finished::Message(message) => Ok(message),
-            Finished::Piece(_) => unreachable!("no piece of it was reported"),
-        }
+        open.end(Some(decompressor), limit)?;
+        Ok(open.into_message())
     }
 
     /// A data frame's payload begins that does not make a whole message by itself.
@@ -170,7 +168,13 @@ impl Assembly {
         decompressor: Option<&mut Decompressor>,
         limit: usize,
     ) -> Result<Option<Finished>, Violation> {
-        self.open.take().map(|open| open.finish(decompressor, limit)).transpose()
+        let Some(mut open) = self.open.take() else { return Ok(None) };
+        open.end(decompressor, limit)?;
+        Ok(Some(if open.reported > 0 {
+            Finished::Piece(Piece { kind: open.kind, last: true, payload: open.payload })
+        } else {
+            Finished::Message(open.into_message())
+        }))
     }
 }
 
@@ -217,24 +221,20 @@ impl Open {
         })
     }
 
-    fn finish(
-        mut self,
-        decompressor: Option<&mut Decompressor>,
-        limit: usize,
-    ) -> Result<Finished, Violation> {
+    /// Checks what can be checked when all of it is there.
+    fn end(&mut self, decompressor: Option<&mut Decompressor>, limit: usize) -> Result<(), Violation> {
         if self.compressed
             && let Some(decompressor) = decompressor
         {
             let inflated = decompressor.finish(&mut self.payload, limit - self.reported);
             self.inflated(inflated, limit)?;
         }
-        self.validator.finish().map_err(|_| Violation::not_utf8("a text message"))?;
-        let Self { kind, ascii, payload, reported, .. } = self;
-        if reported > 0 {
-            return Ok(Finished::Piece(Piece { kind, last: true, payload }));
-        }
-        let ascii = kind == MessageKind::Text && ascii;
-        Ok(Finished::Message(Message { kind, ascii, payload: Cow::Owned(payload) }))
+        self.validator.finish().map_err(|_| Violation::not_utf8("a text message"))
+    }
+
+    fn into_message(self) -> Message<'static> {
+        let Self { kind, ascii, payload, .. } = self;
+        Message { kind, ascii: kind == MessageKind::Text && ascii, payload: Cow::Owned(payload) }
     }
 
     fn validate(&mut self) -> Result<(), Violation> {

@@ -264,6 +264,8 @@ mod tests {
         assert_eq!(parts("ws://h:/\u{e9} ".trim_end()), of("h", 80, "/%C3%A9"));
         assert_eq!(Url::parse("ws://[::1]:80/").expect("valid").host_header(), "[::1]");
         assert_eq!(Url::parse("wss://h:80/").expect("valid").host_header(), "h:80");
+        assert!(Url::parse("wss://h:80/").expect("valid").is_secure());
+        assert!(!Url::parse("ws://h:443/").expect("valid").is_secure());
     }
 
     #[test]
@@ -311,6 +313,7 @@ mod tests {
             ("ws://h/\r\nX: y", "percent"),
             ("ws://::1/", "brackets"),
             ("ws://[::1", "]"),
+            ("ws://[::1]80/", "]"),
             ("ws://[nope]/", "IPv6"),
             ("ws://h\u{e9}/", "punycode"),
             ("ws://h$t/", "'$'"),

@@ -37,6 +37,18 @@ fn contexts_are_given_back_and_made_again() {
 }
 
 #[test]
+fn the_debug_form_says_what_was_agreed_and_nothing_of_a_message() {
+    let mut client = client(true, 1 << 20);
+    assert!(client.send(MessageKind::Text, &b"secret".repeat(100), Some(true), KEY, &mut Vec::new()));
+    let shown = format!("{client:?}");
+    for direction in ["Compressor", "Decompressor"] {
+        assert!(shown.contains(&format!("{direction} {{ agreed: DeflateAgreed {{ level: 6")), "{shown}");
+    }
+    // Neither as text nor as numbers: a client's debug form may end in a log.
+    assert!(!shown.contains("secret") && !shown.contains("115, 101, 99"), "{shown}");
+}
+
+#[test]
 fn a_context_is_kept_inside_a_message() {
     let agreed = DeflateAgreed { server_no_context_takeover: true, ..AGREED };
     let mut client = Client::new(Limits::default(), Some(agreed));

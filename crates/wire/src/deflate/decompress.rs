@@ -78,13 +78,12 @@ impl Decompressor {
             // Not even the one byte that an empty message is compressed to (7.2.3.6).
             return Err(Failure::Broken);
         }
-        let finished = self.decompress(&TAIL, message, limit);
-        self.begun = false;
-        if let Some(context) = &mut self.context {
-            context.ends = 0;
-            if self.agreed.server_no_context_takeover {
-                context.inflate = new_inflate(self.agreed.server_window_bits);
-            }
+        let bits = self.agreed.server_window_bits;
+        let context = self.context.get_or_insert_with(|| Box::new(Context::new(bits)));
+        let finished = context.inflate(&TAIL, message, limit);
+        context.ends = 0;
+        if self.agreed.server_no_context_takeover {
+            context.inflate = new_inflate(bits);
         }
         finished
     }
@@ -121,11 +120,9 @@ impl Context {
             match status {
                 Ok(Status::Ok | Status::BufError) if given < STEP && input.is_empty() => return Ok(()),
                 Ok(Status::Ok) => {}
-                // No step forward although there is input and room.
-                Ok(Status::BufError) if given == 0 => return Err(Failure::Broken),
-                Ok(Status::BufError) => {}
                 Ok(Status::StreamEnd) => self.begin_again()?,
-                Err(_) => return Err(Failure::Broken),
+                // A BufError here: no step forward although there is input and room.
+                Ok(Status::BufError) | Err(_) => return Err(Failure::Broken),
             }
             if input.is_empty() && given < STEP {
                 return Ok(());
@@ -181,6 +178,19 @@ mod tests {
             assert_eq!(whole(&mut takeover, bytes, 100).as_deref(), Ok(&b"Hello"[..]), "{bytes:x?}");
         }
         assert_eq!(whole(&mut takeover, &[0x00], 100).as_deref(), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn a_last_block_may_end_a_piece_of_the_message() {
+        // The example of 7.2.3.4 in two fragments: behind the first one there is nothing to read yet.
+        let mut decompressor = decompressor(true);
+        let mut message = Vec::new();
+        for piece in [&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..], &[0x00]] {
+            assert_eq!(decompressor.decompress(piece, &mut message, 100), Ok(()));
+            assert_eq!(message, b"Hello");
+        }
+        assert_eq!(decompressor.finish(&mut message, 100), Ok(()));
+        assert_eq!(message, b"Hello");
     }
 
     #[test]
