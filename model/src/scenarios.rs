@@ -259,12 +259,13 @@ pub fn a_loop_and_threads() {
     world.end();
 }
 
-/// A task that asks and receives in turn, beside a thread that sends and another that receives: what a look takes, the
-/// loop and the thread hear of all the same.
-pub fn a_task_asks_beside_threads() {
+fn a_task_asks(guarded: bool) {
     let mut world = World::new(Setting { role: Role::Foreign, ..Setting::default() });
     let (connection, peer) = world.open();
     let (other, other_peer) = world.open();
+    if guarded {
+        world.guard();
+    }
     let sender = {
         let connection = Arc::clone(&connection);
         thread::spawn(move || numbered("a", 2).iter().for_each(|text| send(&connection, text)))
@@ -293,7 +294,19 @@ pub fn a_task_asks_beside_threads() {
         got.into_iter().partition(|text| text.starts_with('q'));
     assert_eq!((questions, sent), (numbered("q", 3), numbered("a", 2)));
     [sender, receiver, server].into_iter().for_each(join);
+    drop(connection);
     world.end();
+}
+
+/// A task that asks and receives in turn, beside a thread that sends and another that receives: what a look takes, the
+/// loop and the thread hear of all the same.
+pub fn a_task_asks_beside_threads() {
+    a_task_asks(false);
+}
+
+/// The same while the guardian looks whether the loop serves its descriptor, and serves it where it does not.
+pub fn a_task_asks_and_the_guardian_reads() {
+    a_task_asks(true);
 }
 
 /// The server breaks the protocol behind messages: whoever receives gets those first, then hears of the end.
@@ -513,6 +526,7 @@ pub const ALL: &[Scenario] = &[
     ("a_full_hold_pauses_reading_of_tls", a_full_hold_pauses_reading_of_tls),
     ("a_loop_and_threads", a_loop_and_threads),
     ("a_task_asks_beside_threads", a_task_asks_beside_threads),
+    ("a_task_asks_and_the_guardian_reads", a_task_asks_and_the_guardian_reads),
     ("a_violation_waits_for_a_receiver", a_violation_waits_for_a_receiver),
     ("a_violation_waits_for_a_handler", a_violation_waits_for_a_handler),
     ("all_close_at_once", all_close_at_once),
