@@ -38,5 +38,6 @@ fn no_order_of_steps_loses_a_wake_up_or_a_message() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_wake_up_that_gets_lost_is_found() {
-    scenarios::losing_wake_ups(|| check(RandomScheduler::new_from_seed(1, 100), scenarios::threads_send));
+    let scenario = |name| scenarios::ALL.iter().find(|(other, _)| *other == name).expect("its name").1;
+    scenarios::losing_wake_ups(|| check(RandomScheduler::new_from_seed(1, 100), scenario("threads_send")));
 }
