@@ -73,6 +73,11 @@ fuzz: SECONDS ?= 60
 fuzz: ## replay the corpus and fuzz each target for SECONDS (default 60)
 	SECONDS_EACH=$(SECONDS) scripts/fuzz.sh
 
+.PHONY: model
+model: ROUNDS ?= 20000
+model: ## check the reactor's hand-overs over ROUNDS orders of steps for each scenario, and that seeded bugs are found
+	ROUNDS=$(ROUNDS) $(PYTHON) scripts/model.py
+
 .PHONY: autobahn
 autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
 	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)

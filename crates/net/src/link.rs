@@ -322,9 +322,13 @@ impl Link {
         if let Some(violation) = violation {
             if connection.state() == State::Open && connection.holds_messages() {
                 self.failing = Some((violation, now + FAILING_PATIENCE));
+                connection.reactor().fail_after_delivery(Arc::clone(connection));
                 connection.failing.store(true, Ordering::SeqCst);
                 self.arm(connection);
-                connection.reactor().fail_after_delivery(Arc::clone(connection));
+                // Whoever took the last message before the mark was there saw none, and may be waiting already.
+                if !connection.holds_messages() {
+                    self.fail_now(connection, now);
+                }
             } else {
                 self.fail(connection, &violation, now);
             }

@@ -61,6 +61,10 @@ impl Reactor {
         } else {
             self.return_to_loop();
         }
+        drop(turner);
+        if came {
+            self.leadership.notify_followers();
+        }
         came
     }
 

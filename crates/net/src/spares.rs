@@ -5,9 +5,9 @@
 //! keeps a few, and gives them back when one of its connections has been idle.
 
 use std::mem;
-use std::sync::Mutex;
 
 use crate::reactor::lock;
+use crate::sync::Mutex;
 
 /// How many are kept.
 const MOST: usize = 8;

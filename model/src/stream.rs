@@ -1,0 +1,73 @@
+//! `crates/net/src/stream.rs` over a `Pipe`. Like TLS it can hold plaintext that the poller does not know of.
+
+use std::collections::VecDeque;
+use std::io;
+
+use crate::pipe::Pipe;
+use crate::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pipe: Arc<Pipe>,
+    /// The most that one read takes, when more is held back here.
+    record: Option<usize>,
+    held: VecDeque<u8>,
+}
+
+impl Stream {
+    pub(crate) fn new(pipe: Arc<Pipe>, record: Option<usize>) -> Self {
+        Self { pipe, record, held: VecDeque::new() }
+    }
+
+    pub(crate) fn fd(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(record) = self.record else {
+            let bytes = self.pipe.client_read(buffer.len())?;
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            return Ok(bytes.len());
+        };
+        if self.held.is_empty() {
+            self.held.extend(self.pipe.client_read(usize::MAX)?);
+        }
+        let count = record.min(buffer.len()).min(self.held.len());
+        for (to, byte) in buffer.iter_mut().zip(self.held.drain(..count)) {
+            *to = byte;
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn read_append(&mut self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        let start = buffer.len();
+        buffer.resize(start + max, 0);
+        let read = self.read(&mut buffer[start..]);
+        buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    pub(crate) fn has_buffered(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pipe.client_write(bytes)
+    }
+
+    pub(crate) fn wants_write(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(crate) fn shutdown_write(&mut self) {
+        self.pipe.client_done();
+    }
+
+    pub(crate) fn shutdown(&mut self) {
+        self.pipe.client_done();
+    }
+}
