@@ -8,16 +8,19 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sunsocket_wire::{DeflateAgreed, Headers, Message, MessageKind, Url, valid_close_code_to_send};
+use sunsocket_wire::{DeflateAgreed, Headers, Url, valid_close_code_to_send};
 
 use crate::connect::{Cancel, Connected};
 use crate::error::{Error, ErrorKind};
 use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::options::ConnectOptions;
-use crate::reactor::{Reactor, Waited, lock};
+use crate::reactor::{Reactor, lock};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, OnceLock};
+
+mod receiving;
+mod sending;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,135 +253,6 @@ impl Connection {
         link.finish(self, Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) });
     }
 
-    // ---- receiving
-
-    /// Says whether anybody listens for messages: then new ones, and those that are held, make the connection ready.
-    pub fn listen(self: &Arc<Self>, listening: bool) {
-        if self.is_forked() || self.listening.swap(listening, Ordering::SeqCst) == listening {
-            return;
-        }
-        let due = if listening {
-            self.has_message()
-        } else {
-            // A close that waited for the listener to get its messages is due now.
-            self.state() == State::Closed && !self.close_was_reported()
-        };
-        if due {
-            self.report();
-        }
-    }
-
-    /// Whether somebody does.
-    pub fn is_listened_to(&self) -> bool {
-        self.listening.load(Ordering::SeqCst)
-    }
-
-    /// Says that somebody pulls messages: from now on a full hold pauses reading in place of dropping the oldest.
-    pub fn pull(&self) {
-        if !self.pulled.load(Ordering::Relaxed) {
-            self.pulled.store(true, Ordering::SeqCst);
-        }
-    }
-
-    /// Whether somebody may be waiting for every message, so that none may be dropped.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.listening.load(Ordering::SeqCst) || self.pulled.load(Ordering::SeqCst)
-    }
-
-    /// Whether somebody is to hear of each message as it comes.
-    pub(crate) fn reports_messages(&self) -> bool {
-        self.listening.load(Ordering::SeqCst) || self.streaming.load(Ordering::SeqCst)
-    }
-
-    /// Whether messages are held that nobody has taken yet.
-    pub(crate) fn holds_messages(&self) -> bool {
-        !lock(&self.inbox).is_empty()
-    }
-
-    /// Whether a message is held whole, and is the next.
-    pub fn has_message(&self) -> bool {
-        !self.is_forked() && !self.streaming.load(Ordering::SeqCst) && lock(&self.inbox).has_message()
-    }
-
-    /// Takes the oldest message off the hold. `read` runs under a lock: it must only copy.
-    pub fn take<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
-        if self.is_forked() || self.streaming.load(Ordering::SeqCst) {
-            return None;
-        }
-        let mut inbox = lock(&self.inbox);
-        let taken = inbox.pop_message(read)?;
-        self.make_room(inbox);
-        Some(taken)
-    }
-
-    /// Something was taken: reading goes on if that made room, and a violation behind it takes effect.
-    #[inline]
-    fn make_room(self: &Arc<Self>, inbox: MutexGuard<'_, Inbox>) {
-        let (has_room, is_empty) = (inbox.has_room(), inbox.is_empty());
-        drop(inbox);
-        if self.failing.load(Ordering::SeqCst) && is_empty {
-            self.reactor.alert();
-        }
-        if self.paused.load(Ordering::SeqCst)
-            && has_room
-            && let Some(mut link) = self.link()
-        {
-            link.resume(self);
-        }
-    }
-
-    /// Begins to read one message in pieces, as they arrive: the next that is held, or the one that comes. Until
-    /// [`Connection::end_stream`] nobody else gets a message. False: somebody does so already.
-    pub fn begin_stream(self: &Arc<Self>) -> bool {
-        self.pull();
-        let Some(mut link) = self.link() else { return true };
-        if self.streaming.swap(true, Ordering::SeqCst) {
-            return false;
-        }
-        // Reading needs the link, so nothing comes between the look and the order.
-        let mut inbox = lock(&self.inbox);
-        if inbox.is_empty() {
-            link.report_pieces(&mut inbox);
-        }
-        true
-    }
-
-    /// Whether a piece is held.
-    pub fn has_piece(&self) -> bool {
-        !self.is_forked() && !lock(&self.inbox).is_empty()
-    }
-
-    /// Takes the next piece, and whether it is the last of its message. `read` runs under a lock: it must only copy.
-    pub fn take_piece<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
-        if self.is_forked() {
-            return None;
-        }
-        let mut inbox = lock(&self.inbox);
-        let taken = inbox.pop_piece(read)?;
-        self.make_room(inbox);
-        Some(taken)
-    }
-
-    /// Ends what `begin_stream` began. Pieces of the message that were not taken are thrown away, also those still to come.
-    pub fn end_stream(self: &Arc<Self>, complete: bool) {
-        let Some(mut link) = self.link() else { return };
-        link.report_whole();
-        let mut inbox = lock(&self.inbox);
-        if !complete {
-            inbox.skip_message();
-        }
-        self.streaming.store(false, Ordering::SeqCst);
-        drop(link);
-        self.make_room(inbox);
-        self.request_delivery();
-        self.reactor.nudge();
-    }
-
-    /// True once, after the first message was dropped because the hold was full and nobody ever listened: warn now.
-    pub fn take_dropped(&self) -> bool {
-        !self.is_forked() && lock(&self.inbox).take_dropped()
-    }
-
     // ---- what happened, each reported once; asked after the connection came out of Reactor::next_ready
 
     /// True once, when a `Reactor::connect` ended: either `state()` is Open, or `closed()` tells the failure.
@@ -428,111 +302,6 @@ impl Connection {
 
     pub(crate) fn left_ready_list(&self) {
         self.ready.store(false, Ordering::SeqCst);
-    }
-
-    // ---- sending
-
-    /// Queues one message and writes it when that is due. Never waits. `compress`: whether to, where permessage-deflate was
-    /// agreed; `None` leaves that to the message's size.
-    ///
-    /// # Errors
-    /// `Closed` when the connection is not open.
-    pub fn send(
-        self: &Arc<Self>,
-        kind: MessageKind,
-        payload: &[u8],
-        compress: Option<bool>,
-    ) -> Result<Room, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
-        }
-        Ok(link.send(self, kind, payload, compress))
-    }
-
-    /// Begins a message that is sent in pieces (RFC 6455 5.4). What others send meanwhile leaves behind it. False: another
-    /// one is under way; ask again when [`Connection::is_sending_pieces`] says no more.
-    ///
-    /// # Errors
-    /// `Closed` when the connection is not open.
-    pub fn begin_pieces(self: &Arc<Self>, kind: MessageKind, compress: Option<bool>) -> Result<bool, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
-        }
-        Ok(link.begin_pieces(self, kind, compress))
-    }
-
-    /// Sends the next piece of the message that was begun; `last` ends it.
-    ///
-    /// # Errors
-    /// `Closed` when the connection is not open any more.
-    pub fn send_piece(self: &Arc<Self>, piece: &[u8], last: bool) -> Result<Room, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
-        }
-        Ok(link.send_piece(self, piece, last))
-    }
-
-    /// Whether a message is being sent in pieces.
-    pub fn is_sending_pieces(&self) -> bool {
-        self.sending_pieces.load(Ordering::SeqCst)
-    }
-
-    /// Bytes that the operating system has not taken yet.
-    pub fn unsent(&self) -> usize {
-        self.link().map_or(0, |link| link.unsent())
-    }
-
-    /// Whether a sender should wait: true from above the high-water mark until at or below the low-water mark.
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::SeqCst)
-    }
-
-    /// To be called by a sender that got [`Room::Full`] and now waits until there is room. As long as one does not,
-    /// nothing more is read: its answers would pile up.
-    pub fn sender_waits(self: &Arc<Self>) {
-        if let Some(mut link) = self.link() {
-            link.sender_waits(self);
-        }
-    }
-
-    /// Writes out what is corked or queued as far as the operating system takes it now; true when nothing is left.
-    pub fn flush(self: &Arc<Self>) -> bool {
-        let Some(mut link) = self.link() else { return true };
-        link.write_out(self);
-        link.unsent() == 0
-    }
-
-    /// Waits (the calling thread may turn the reactor) until there is room; see [`Reactor::wait`].
-    pub fn wait_for_room(self: &Arc<Self>, until: Option<Instant>) -> Waited {
-        self.reactor.wait(until, &mut || !self.is_full())
-    }
-
-    /// Sends a ping. The number it returns is what `pong_arrived` waits for. An empty payload is replaced by a unique one.
-    ///
-    /// # Errors
-    /// `Closed`, or `InvalidArgument` for a payload of more than 125 bytes (RFC 6455 5.5).
-    pub fn ping(self: &Arc<Self>, payload: &[u8]) -> Result<u64, Error> {
-        if payload.len() > 125 {
-            let text = format!("cannot ping with {} bytes: a ping carries 125 at the most", payload.len());
-            return Err(Error::new(ErrorKind::InvalidArgument, text));
-        }
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
-        }
-        Ok(link.ping(self, payload))
-    }
-
-    /// The round trip of ping `number` (or of a later one, which answers for it), once its pong came.
-    pub fn pong_arrived(&self, number: u64) -> Option<Duration> {
-        self.link()?.keep_alive.round_trip(number)
     }
 
     // ---- closing
