@@ -174,8 +174,9 @@ def test_a_busy_handler_loses_no_connection(raw_server, caplog, work):
         assert done.wait(20)
     assert got == ["begin", *map(str, range(watch.texts)), "end"]
     if work is not holds_the_gil:
-        assert watch.pongs > 10
-        assert watch.slowest < 1
+        # While the handler was away, not after it.
+        assert watch.pongs > 2
+        assert watch.slowest < BUSY
         assert any("handler" in record.message and "busy" in record.message for record in caplog.records)
     ws.Close()
 
@@ -201,8 +202,8 @@ def test_a_blocked_loop_loses_no_connection(face, raw_server, caplog):
     with caplog.at_level(logging.WARNING, "sunsocket"):
         face.run(test)
     assert got == list(map(str, range(watch.texts)))
-    assert watch.pongs > 10
-    assert watch.slowest < 1
+    assert watch.pongs > 2
+    assert watch.slowest < BUSY
     assert any("event loop was blocked" in record.message for record in caplog.records)
 
 
