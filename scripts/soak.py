@@ -34,7 +34,7 @@ from sunsocket.aio import WebSocket as AioWebSocket
 IN_LOOP, IN_THREADS, SENDERS = 300, 200, 10
 SIZES = [0, 10, 125, 126, 1000, 4000, 20_000, 70_000]
 OPTIONS = {"ping_interval": 2.0, "ping_timeout": 6.0, "close_timeout": 8.0, "compression": None}
-GROWTH = 64 << 20
+GROWTH = 24 << 20
 
 faults: Counter[str] = Counter()
 counts: Counter[str] = Counter()

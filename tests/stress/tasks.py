@@ -24,6 +24,7 @@ from tests.stress.measure import Holdings, settled
 TASKS = 24
 MOST_LINKS = 16
 IN_FLIGHT = 300
+GROWTH = 16 << 20
 BUSY = 2.5
 OPTIONS = {"ping_interval": 0.25, "ping_timeout": 2.0, "close_timeout": 5.0}
 
@@ -212,7 +213,7 @@ async def main(url: str, seconds: float, seed: int) -> int:
         return 1
     # Threads that were connecting when they were given up end by themselves; the loop must turn for the sockets to.
     await asyncio.sleep(0.3)
-    print(f"tasks: before: {before}; after: {settled(before, 48 << 20)}")
+    print(f"tasks: before: {before}; after: {settled(before, GROWTH)}")
     return 0
 
 
