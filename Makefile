@@ -78,6 +78,20 @@ model: ROUNDS ?= 20000
 model: ## check the reactor's hand-overs over ROUNDS orders of steps for each scenario, and that seeded bugs are found
 	ROUNDS=$(ROUNDS) $(PYTHON) scripts/model.py
 
+.PHONY: stress
+stress: SECONDS ?= 60
+stress: build ## threads, tasks and a script at random for SECONDS each (SEED= repeats)
+	SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s tests/stress
+
+.PHONY: soak
+soak: MINUTES ?= 10
+soak: build ## 500 sockets against a server that injects faults, for MINUTES
+	PYTHONPATH=. $(BIN)/python scripts/soak.py --minutes $(MINUTES)
+
+.PHONY: torrent
+torrent: build ## 100 000 messages over wss from threads, tasks and a script
+	$(BIN)/python scripts/torrent.py
+
 .PHONY: autobahn
 autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAHN="--help" lists options); needs Python 2.7
 	$(BIN)/python compliance/autobahn/run.py $(AUTOBAHN)

@@ -1,0 +1,246 @@
+"""500 sockets against a server that injects faults, for minutes: nothing is lost, nothing grows.
+
+    make soak MINUTES=10
+
+300 sockets belong to asyncio and 200 to threads. Each sends bursts of numbered messages and checks what comes back: of
+a connection that survives its faults (stalls, slow reads, late pongs) every message, in order; of one that the server
+ends properly or by half every message before the end; of one that is reset or falls silent a prefix, and the end within
+``ping_timeout``. Then it connects again. Exits with 1 and says what broke, otherwise prints the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import random
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections import Counter, deque
+
+from tests.stress.faults import ENDING, SURVIVING
+from tests.stress.measure import Holdings, peak_rss, settled
+from tests.stress.process import running
+
+from sunsocket import ConnectionClosed, WebSocket
+from sunsocket.aio import WebSocket as AioWebSocket
+
+IN_LOOP, IN_THREADS, SENDERS = 300, 200, 10
+SIZES = [0, 10, 125, 126, 1000, 4000, 20_000, 70_000]
+OPTIONS = {"ping_interval": 2.0, "ping_timeout": 6.0, "close_timeout": 8.0, "compression": None}
+GROWTH = 24 << 20
+
+faults: Counter[str] = Counter()
+counts: Counter[str] = Counter()
+failures: list[str] = []
+
+
+def fail(what: str) -> None:
+    failures.append(what)
+    traceback.print_exc()
+
+
+class Books:
+    """What one connection was sent and has to give back."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.unanswered: deque[str] = deque()
+        self.answered = 0
+        self.told: int | None = None
+
+    def take(self, message: str | bytes) -> None:
+        assert isinstance(message, str)
+        if message.startswith("last:"):
+            self.told = int(message.removeprefix("last:"))
+            return
+        expected = self.unanswered.popleft()
+        assert message == expected, f"{self.kind}: {message[:30]!r} came, {expected[:30]!r} was next"
+        self.answered += 1
+        counts["messages"] += 1
+
+    def ended(self, code: int | None) -> None:
+        """The connection has closed, and not because of us."""
+        assert self.kind in ENDING, f"{self.kind}: the connection was lost with {code} after {self.answered}"
+        expected = 1001 if self.kind == "close" else 1006
+        assert code == expected, f"{self.kind}: ended with {code}"
+        if self.kind in ("close", "half"):
+            assert self.told == self.answered, f"{self.kind}: {self.answered} of {self.told} messages came"
+        faults[self.kind] += 1
+
+
+def kinds(rng: random.Random) -> str:
+    return rng.choice(SURVIVING + ENDING)
+
+
+def burst(rng: random.Random, serial: list[int]) -> list[str]:
+    messages = []
+    for _ in range(rng.randrange(1, 6)):
+        serial[0] += 1
+        messages.append(f"{serial[0]}:" + "x" * rng.choice(SIZES))
+    return messages
+
+
+async def in_loop(url: str, seed: int, deadline: float) -> None:
+    rng, serial = random.Random(seed), [0]
+    try:
+        await asyncio.sleep(rng.random())
+        while time.monotonic() < deadline and not failures:
+            books = Books(kinds(rng))
+            ws = await AioWebSocket.connect(url + books.kind, open_timeout=30.0, **OPTIONS)  # type: ignore[arg-type]
+            counts["connections"] += 1
+            until = min(deadline, time.monotonic() + 5 + rng.random() * 40)
+            try:
+                while time.monotonic() < until:
+                    for message in burst(rng, serial):
+                        books.unanswered.append(message)
+                        await ws.Send(message)
+                    while books.unanswered:
+                        books.take(await ws.recv(timeout=30))
+                    await asyncio.sleep(rng.random() * 1.6)
+            except ConnectionClosed:
+                # What came before the end is still to be had.
+                with contextlib.suppress(ConnectionClosed):
+                    while True:
+                        books.take(await ws.recv(timeout=1))
+                books.ended(ws.close_code)
+                continue
+            faults[books.kind] += 1
+            ws.Close()
+            await ws.OnClose.Wait(30)
+    except BaseException as error:
+        fail(f"in the loop: {error!r}")
+
+
+class Threaded:
+    """One socket of the thread face: the dispatcher hands its messages to a handler."""
+
+    def __init__(self, url: str, rng: random.Random) -> None:
+        self.url, self.random, self.serial = url, rng, [0]
+        self.connect()
+
+    def connect(self) -> None:
+        books = self.books = Books(kinds(self.random))
+        self.closed, self.closing = threading.Event(), False
+        self.until = time.monotonic() + 5 + self.random.random() * 40
+        self.waiting_since = time.monotonic()
+        self.ws = ws = WebSocket.connect(self.url + books.kind, open_timeout=30.0, daemon=True, **OPTIONS)  # type: ignore[arg-type]
+        counts["connections"] += 1
+
+        def handler(message: str | bytes) -> None:
+            try:
+                books.take(message)
+            except Exception as error:
+                fail(f"in a handler: {error!r}")
+
+        def ended() -> None:
+            try:
+                if not self.closing:
+                    books.ended(ws.close_code)
+            except AssertionError as error:
+                fail(f"in a thread: {error}")
+            self.closed.set()
+
+        ws.OnMessage.Connect(handler)
+        ws.OnClose.Connect(ended)
+
+    def step(self) -> None:
+        """What a sender does for it every now and then."""
+        if self.closed.is_set():
+            self.connect()
+        elif self.closing:
+            return
+        elif self.books.unanswered:
+            waited = time.monotonic() - self.waiting_since
+            assert waited < 30, f"{self.books.kind}: {len(self.books.unanswered)} messages lost ({self.ws.state})"
+        elif time.monotonic() > self.until:
+            faults[self.books.kind] += 1
+            self.closing = True
+            self.ws.Close()
+        elif self.random.random() < 0.5:
+            self.waiting_since = time.monotonic()
+            try:
+                for message in burst(self.random, self.serial):
+                    self.books.unanswered.append(message)
+                    self.ws.Send(message)
+            except ConnectionClosed:
+                pass  # `ended` looks at it
+
+    def end(self) -> None:
+        if not self.closed.is_set():
+            self.closing = True
+            self.ws.Close()
+            assert self.closed.wait(30), "OnClose did not fire"
+
+
+def in_threads(url: str, seed: int, deadline: float) -> None:
+    rng = random.Random(seed)
+    try:
+        sockets = [Threaded(url, random.Random(rng.random())) for _ in range(IN_THREADS // SENDERS)]
+        while time.monotonic() < deadline and not failures:
+            for each in sockets:
+                each.step()
+            time.sleep(0.4 + rng.random() * 0.8)
+        for each in sockets:
+            each.end()
+    except BaseException as error:
+        fail(f"in a thread: {error!r}")
+
+
+async def soak(url: str, seconds: float, seed: int) -> None:
+    deadline = time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=in_threads, args=(url, seed * 1000 + index, deadline)) for index in range(SENDERS)
+    ]
+    for thread in threads:
+        thread.start()
+    await asyncio.gather(*(in_loop(url, seed * 100_000 + index, deadline) for index in range(IN_LOOP)))
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+
+
+async def main(url: str, seconds: float, seed: int) -> Holdings:
+    # What stays for good is there before the counting begins: a first round with everything open.
+    await soak(url, min(20.0, seconds / 3), seed + 1)
+    await asyncio.sleep(1)
+    faults.clear()
+    counts.clear()
+    before = Holdings.now()
+    most = 0
+    soaking = asyncio.ensure_future(soak(url, seconds, seed))
+    while not soaking.done():
+        await asyncio.wait([soaking], timeout=10)
+        most = max(most, len(os.listdir("/proc/self/fd")))
+        print(f"soak: {counts['messages']} messages, {Holdings.now()}", flush=True)
+    await soaking
+    print(f"soak: the most descriptors were {most}")
+    await asyncio.sleep(1)
+    return before
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Soaks 500 sockets with injected faults.")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 20))
+    options = parser.parse_args()
+    # Two descriptors for each socket, and many systems begin with 1024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    print(f"soak: {IN_LOOP + IN_THREADS} sockets for {options.minutes:g} minutes, SEED={options.seed}", flush=True)
+    faulthandler.dump_traceback_later(options.minutes * 60 + 120, exit=True)
+    logging.getLogger("sunsocket").setLevel(logging.ERROR)
+    with running("faults", str(options.seed)) as url:
+        before = asyncio.run(main(url, options.minutes * 60, options.seed))
+        after = None if failures else settled(before, GROWTH)
+    print(f"soak: {counts['messages']} messages over {counts['connections']} connections, {options.minutes:g} minutes")
+    print(f"soak: connections by fault: {', '.join(f'{name} {faults[name]}' for name in SURVIVING + ENDING)}")
+    print(f"soak: start: {before}; end: {after}; peak {peak_rss() / 2**20:.1f} MiB")
+    if failures:
+        print(f"soak: FAILED with SEED={options.seed}: {failures[:5]}")
+        sys.exit(1)
