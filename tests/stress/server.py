@@ -13,7 +13,7 @@ from typing import Any
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-PING_INTERVAL, PING_TIMEOUT = 0.5, 4.0
+PING_INTERVAL, PING_TIMEOUT = 0.5, 8.0
 
 
 async def echo(connection: Any) -> None:
