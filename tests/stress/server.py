@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -29,6 +30,8 @@ async def main() -> None:
     ) as server:  # fmt: skip
         print(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/", flush=True)
         await asyncio.to_thread(sys.stdin.read)
+        # Clients that are gone without a word need not be waited for.
+        os._exit(0)
 
 
 if __name__ == "__main__":
