@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from typing import Any
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-PING_INTERVAL, PING_TIMEOUT = 0.5, 4.0
+PING_INTERVAL, PING_TIMEOUT = 0.5, 8.0
 
 
 async def echo(connection: Any) -> None:
@@ -29,6 +30,8 @@ async def main() -> None:
     ) as server:  # fmt: skip
         print(f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/", flush=True)
         await asyncio.to_thread(sys.stdin.read)
+        # Clients that are gone without a word need not be waited for.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ MOST_LINKS = 16
 IN_FLIGHT = 300
 GROWTH = 16 << 20
 BUSY = 2.5
-OPTIONS = {"ping_interval": 0.25, "ping_timeout": 2.0, "close_timeout": 5.0}
+OPTIONS = {"ping_interval": 0.25, "ping_timeout": 8.0, "close_timeout": 5.0}
 
 failures: list[str] = []
 counts: Counter[str] = Counter()
@@ -46,7 +46,7 @@ class Link:
         Link.serial += 1
         self.ledger = Ledger(f"link {Link.serial}")
         self.random = random.Random(seed)
-        self.over = False
+        self.over = self.closing = False
         self.taking = asyncio.Lock()
         self.handler: object = None
         self.ws = ws
@@ -55,7 +55,8 @@ class Link:
     def closed(self) -> None:
         try:
             self.ledger.closed()
-            if not self.over:
+            # What ends because another link broke is not to hide that one.
+            if not self.closing and not failures:
                 raise Broken(f"{self.ledger.name} was lost: {self.ws.error!r} {self.ws.close_code}")
         except Broken:
             fail("close")
@@ -126,8 +127,9 @@ class Link:
             while self.ledger.outstanding:
                 if time.monotonic() > deadline:
                     lost = sorted(self.ledger.outstanding)
-                    raise Broken(f"{self.ledger.name}: lost {len(lost)}: {lost[:5]}; {self.ws.state}")
+                    raise Broken(f"{self.ledger.name}: lost {len(lost)}: {lost[:5]}; {self.ws.state} {self.ws.error!r}")
                 await asyncio.sleep(0.005)
+        self.closing = True
         self.ws.Close()
         await self.ws.OnClose.Wait(20)
         counts["closed politely" if politely else "closed rudely"] += 1

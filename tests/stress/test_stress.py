@@ -2,7 +2,7 @@
 
 A few seconds in every test run; ``make stress SECONDS=60`` for longer, ``SEED=...`` for the same random choices again
 (the order in which threads run is the system's). The server pings, and gives up on a client that does not answer within
-4 s; the client pings as well. Meanwhile the GIL is held, the loop is blocked, the script does not yield for 2.5 s: ten
+8 s; the client pings as well. Meanwhile the GIL is held, the loop is blocked, the script does not yield for 2.5 s: ten
 ping intervals, in which the guardian keeps every connection.
 """
 

@@ -23,8 +23,8 @@ THREADS = 8
 MOST_LINKS = 16
 IN_FLIGHT = 300  # messages of one connection, below what the hold takes: no reading is paused for long
 GROWTH = 16 << 20
-BUSY = 2.5  # seconds: many ping intervals, and more than ping_timeout
-OPTIONS = {"ping_interval": 0.25, "ping_timeout": 2.0, "close_timeout": 5.0, "daemon": True}
+BUSY = 2.5  # seconds: many ping intervals
+OPTIONS = {"ping_interval": 0.25, "ping_timeout": 8.0, "close_timeout": 5.0, "daemon": True}
 
 failures: list[str] = []
 counts: Counter[str] = Counter()
@@ -44,7 +44,7 @@ class Link:
         Link.serial += 1
         self.ledger = Ledger(f"link {Link.serial}")
         self.random = random.Random(seed)
-        self.over = False
+        self.over = self.closing = False
         # Whoever changes how messages are taken, or takes them: one thread.
         self.taking = threading.RLock()
         self.handlers: list[object] = []
@@ -54,7 +54,8 @@ class Link:
     def closed(self) -> None:
         try:
             self.ledger.closed()
-            if not self.over:
+            # What ends because another link broke is not to hide that one.
+            if not self.closing and not failures:
                 raise Broken(f"{self.ledger.name} was lost: {self.ws.error!r} {self.ws.close_code}")
         except Broken:
             fail("close")
@@ -134,8 +135,9 @@ class Link:
             while self.ledger.outstanding:
                 if time.monotonic() > deadline:
                     lost = sorted(self.ledger.outstanding)
-                    raise Broken(f"{self.ledger.name}: lost {len(lost)}: {lost[:5]}; {self.ws.state}")
+                    raise Broken(f"{self.ledger.name}: lost {len(lost)}: {lost[:5]}; {self.ws.state} {self.ws.error!r}")
                 time.sleep(0.005)
+        self.closing = True
         self.ws.Close()
         self.ws.Close()
         self.ws.OnClose.Wait(20)
