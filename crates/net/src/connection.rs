@@ -263,7 +263,8 @@ impl Connection {
 
     /// True once, when the connection has closed and no listener is owed a message any more: fire OnClose now.
     pub fn take_closed(&self) -> bool {
-        if self.state() != State::Closed || self.is_forked() {
+        // Where connecting has just failed, that is told first; the report of it is still to come.
+        if self.state() != State::Closed || self.opened_due.load(Ordering::SeqCst) || self.is_forked() {
             return false;
         }
         let owed = self.listening.load(Ordering::SeqCst) && self.has_message();

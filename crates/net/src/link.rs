@@ -514,10 +514,11 @@ impl Link {
         if connection.closed.set(closed).is_err() {
             return;
         }
-        connection.set_state(State::Closed);
         self.end_pieces(connection);
         connection.full.store(false, Ordering::SeqCst);
         connection.writable_due.store(true, Ordering::SeqCst);
+        // Last: who sees it sees everything that is due.
+        connection.set_state(State::Closed);
         connection.report();
         connection.reactor().leadership.notify_followers();
     }

@@ -24,6 +24,10 @@ impl Face {
             self.fire_messages(py);
         }
         if connection.take_closed() || connection.close_was_reported() {
+            if self.is_async {
+                // What became due since: nothing comes after the close.
+                self.deliver_to_tasks(py);
+            }
             self.fire_close(py);
         }
     }

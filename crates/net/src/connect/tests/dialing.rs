@@ -7,6 +7,8 @@ use std::time::Instant;
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
 use super::*;
+use crate::connection::State;
+use crate::reactor::{Reactor, Role};
 
 /// An address of this machine that nobody listens on, because somebody listens on its port elsewhere.
 fn nobody(server: SocketAddr) -> SocketAddr {
@@ -186,4 +188,20 @@ fn the_language_may_interrupt_every_wait() {
     let error = connect(&prepared, &options, &cancel, &mut interrupted).expect_err("interrupted");
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     server.join();
+}
+
+#[test]
+fn that_connecting_failed_is_told_before_the_close() {
+    let reactor = Reactor::new(Role::Foreign).expect("descriptors");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let connection = reactor.connect(leading_to(vec![address])).expect("nothing is wrong with it");
+    while connection.state() == State::Connecting {
+        thread::yield_now();
+    }
+    // Whoever looks at just that moment lets go of a connection whose close it has told.
+    assert!(!connection.take_closed());
+    assert!(connection.take_opened());
+    assert!(connection.take_closed());
 }
