@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -230,3 +231,23 @@ def test_messages_that_nobody_took_keep_nothing_of_a_closed_connection(echo, one
     for _ in range(100):
         one(echo.url)
     assert settled(before)[0] <= before[0] + 2
+
+
+def test_an_open_connection_costs_one_descriptor(face, echo):
+    def events():
+        targets = []
+        for descriptor in os.listdir("/proc/self/fd"):
+            # One may be closed meanwhile.
+            with contextlib.suppress(OSError):
+                targets.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return targets.count("anon_inode:[eventfd]")
+
+    async def test():
+        first = await face.connect(echo.url)
+        before = events()
+        sockets = [await face.connect(echo.url) for _ in range(5)]
+        await face.until(lambda: events() <= before)
+        for ws in [first, *sockets]:
+            ws.Close()
+
+    face.run(test)

@@ -111,18 +111,24 @@ pub struct Connection {
     pub(crate) handshake: OnceLock<Handshake>,
     pub(crate) closed: OnceLock<Closed>,
     user: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
-    cancel: Cancel,
+    /// Gives connecting up. It holds a descriptor, so it goes when connecting is over.
+    cancel: Mutex<Option<Arc<Cancel>>>,
 }
 
 impl Connection {
-    pub(crate) fn new(reactor: Arc<Reactor>, options: &ConnectOptions) -> Result<Arc<Self>, Error> {
+    /// A connection that is to be opened, and what gives that up.
+    pub(crate) fn new(
+        reactor: Arc<Reactor>,
+        options: &ConnectOptions,
+    ) -> Result<(Arc<Self>, Arc<Cancel>), Error> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let cancel = Cancel::new().map_err(|error| {
             let text = format!("cannot connect to {}: no descriptor is left ({error})", options.url);
             Error::new(ErrorKind::Connect, text)
         })?;
+        let cancel = Arc::new(cancel);
         let spares = Arc::clone(&reactor.spares);
-        Ok(Arc::new(Self {
+        let connection = Arc::new(Self {
             // Half of it goes into the poller's key; 2^32 connections are more than a process sees.
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
             asked_url: options.url.clone().without_credentials(),
@@ -145,8 +151,9 @@ impl Connection {
             handshake: OnceLock::new(),
             closed: OnceLock::new(),
             user: Mutex::default(),
-            cancel,
-        }))
+            cancel: Mutex::new(Some(Arc::clone(&cancel))),
+        });
+        Ok((connection, cancel))
     }
 
     /// A number that no other connection of this process has.
@@ -231,12 +238,20 @@ impl Connection {
 
     // ---- connecting
 
-    pub(crate) fn cancel(&self) -> &Cancel {
-        &self.cancel
+    fn cancel_connecting(&self) {
+        if let Some(cancel) = &*lock(&self.cancel) {
+            cancel.cancel();
+        }
+    }
+
+    fn connecting_is_over(&self) {
+        let cancel = lock(&self.cancel).take();
+        drop(cancel);
     }
 
     /// The opening handshake is over. `report`: the language hears of it through the ready list.
     pub(crate) fn opened(self: &Arc<Self>, connected: Connected, report: bool) {
+        self.connecting_is_over();
         let Some(mut link) = self.link() else { return };
         if report {
             self.opened_due.store(true, Ordering::SeqCst);
@@ -248,6 +263,7 @@ impl Connection {
 
     /// Connecting came to nothing.
     pub(crate) fn failed_to_open(self: &Arc<Self>, error: Error) {
+        self.connecting_is_over();
         let Some(mut link) = self.link() else { return };
         self.opened_due.store(true, Ordering::SeqCst);
         link.finish(self, Closed { code: 1006, reason: String::new(), by_peer: false, error: Some(error) });
@@ -330,7 +346,7 @@ impl Connection {
         let Some(mut link) = self.link() else { return Ok(()) };
         match self.state() {
             State::Connecting => {
-                self.cancel.cancel();
+                self.cancel_connecting();
                 link.give_up(self);
             }
             State::Open => {
@@ -345,7 +361,7 @@ impl Connection {
     /// Drops TCP at once (close code 1006), or gives up connecting.
     pub fn abort(self: &Arc<Self>) {
         let Some(mut link) = self.link() else { return };
-        self.cancel.cancel();
+        self.cancel_connecting();
         link.give_up(self);
     }
 

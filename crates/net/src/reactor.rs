@@ -161,11 +161,11 @@ impl Reactor {
     /// `InvalidArgument` or `Tls` for what is known before anything is sent; `Connect` when no thread can be started.
     pub fn connect(self: &Arc<Self>, options: ConnectOptions) -> Result<Arc<Connection>, Error> {
         let prepared = connect::prepare(&options)?;
-        let connection = Connection::new(Arc::clone(self), &options)?;
+        let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
         self.guardian.start(self);
         let connecting = Arc::clone(&connection);
         connect::spawn(move || {
-            let connect = || connect::connect(&prepared, &options, connecting.cancel(), &mut || false);
+            let connect = || connect::connect(&prepared, &options, &cancel, &mut || false);
             // Nobody joins this thread: whoever waits for the connection would never hear of a panic.
             match panic::catch_unwind(AssertUnwindSafe(connect)) {
                 Ok(Ok(connected)) => connecting.opened(connected, true),
@@ -193,9 +193,9 @@ impl Reactor {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Arc<Connection>, Error> {
         let prepared = connect::prepare(&options)?;
-        let connection = Connection::new(Arc::clone(self), &options)?;
+        let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
         self.guardian.start(self);
-        let connected = connect::connect(&prepared, &options, connection.cancel(), interrupted)?;
+        let connected = connect::connect(&prepared, &options, &cancel, interrupted)?;
         connection.opened(connected, false);
         Ok(connection)
     }
