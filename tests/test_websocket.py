@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import threading
 
 import pytest
@@ -326,5 +327,22 @@ def test_flush_hands_everything_to_the_system(face, raw_server):
         ws.Close()
         await face.do(ws.OnClose.Wait(5))
         assert ws.flush() is None
+
+    face.run(test)
+
+
+def test_a_long_text_is_a_str_like_any_other(face, echo):
+    async def test():
+        ws = await face.connect(echo.url)
+        for text in ("a" * 4096, "0123456789" * 500, "x" * 70_000, "y" * 69_999 + "\u00e9"):
+            ws.Send(text)
+            received = await face.do(ws.recv(5))
+            assert received == text
+            assert hash(received) == hash(text)
+            assert (received.isascii(), received.encode()) == (text.isascii(), text.encode())
+            assert sys.getsizeof(received) == sys.getsizeof(text.encode().decode())
+            assert {text: 1}[received] == 1
+            assert received[:10] + "\u20ac" + received[10:] == text[:10] + "\u20ac" + text[10:]
+        ws.Close()
 
     face.run(test)

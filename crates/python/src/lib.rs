@@ -9,6 +9,7 @@ mod awaitables;
 mod call;
 mod dispatcher;
 mod errors;
+mod exported;
 mod face;
 mod options;
 mod payload;
@@ -39,7 +40,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::call::look_up();
+        super::exported::look_up();
         let py = module.py();
         module.add("Ready", super::awaitables::ready_type(py)?)?;
         module.add("Receiving", super::receiving::receiving_type(py)?)?;
