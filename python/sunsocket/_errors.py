@@ -87,12 +87,12 @@ class ConnectionClosed(Error, ConnectionError):
 
 
 class ConnectionLost(ConnectionClosed):
-    """The connection ended without a closing handshake: a reset, an unexpected end, a server that does not answer."""
+    """The connection ended without a closing handshake: a reset, an unexpected end, no answer, ``abort``."""
 
 
 class ProtocolError(Error):
-    """The server broke RFC 6455; the connection was failed with 1002 or 1007."""
+    """The server broke RFC 6455 or RFC 7692; the connection was failed with 1002 or 1007."""
 
 
 class MessageTooBig(Error):
-    """A message was larger than ``max_message_size``; the connection was failed with 1009."""
+    """A message was larger than ``max_message_size``, or a frame than ``max_fragment_size``; failed with 1009."""

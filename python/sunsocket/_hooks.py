@@ -11,6 +11,11 @@ from . import _lifetime, _log, _pieces
 
 def failed(error: BaseException, handler: Any) -> None:
     """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the program."""
+    if isinstance(error, _lifetime.ProgramEnded):
+        _log.logger.warning(
+            "the handler %s still ran when the program had ended; it was stopped", _log.describe(handler)
+        )
+        return
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         # A handler runs on the dispatcher's thread: to end the program is the main thread's.
         _lifetime.end()

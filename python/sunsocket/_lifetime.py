@@ -23,6 +23,10 @@ _registered = False
 _ending = False
 
 
+class ProgramEnded(BaseException):
+    """Raised in a handler that still runs long after the program's end, so that the process can end."""
+
+
 def register() -> None:
     """Called when the dispatcher starts, once for each."""
     global _registered

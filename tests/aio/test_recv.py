@@ -159,3 +159,27 @@ def test_who_waits_already_is_served_before_who_finds_it_in_the_socket(run, raw_
         ws.Close()
 
     run(test)
+
+
+def test_one_that_is_dropped_for_an_exception_lets_it_go_on(run, echo):
+    async def test():
+        async with WebSocket.connect(echo.url) as ws:
+            for _ in range(3):
+                with pytest.warns(RuntimeWarning, match="never awaited"), pytest.raises(ZeroDivisionError):
+                    print(ws.recv(), 1 / 0)
+
+    run(test)
+
+
+def test_one_that_waits_gets_a_copy_when_a_handler_comes(run, echo):
+    async def test():
+        async with WebSocket.connect(echo.url) as ws:
+            waiting = asyncio.ensure_future(ws.recv())
+            await asyncio.sleep(0)
+            got = []
+            ws.OnMessage.Connect(got.append)
+            ws.Send("x")
+            assert await asyncio.wait_for(waiting, 10) == "x"
+            assert got == ["x"]
+
+    run(test)

@@ -14,7 +14,6 @@ PINGS = 32 * MIB
 
 @attack(
     "hundreds of thousands of pings from a server that reads no pong",
-    "CVE-2026-109932",
     "CVE-2026-11586",
     outcome="few answers wait, the newest ping is answered",
 )

@@ -135,6 +135,9 @@ fn turn_until_idle(host: &Rc<Host>) -> i32 {
                 }
             }
         }
+        if host.is_ending() {
+            continue;
+        }
         let now = Instant::now();
         let until = if host.scheduler.borrow().has_due() {
             now

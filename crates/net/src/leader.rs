@@ -226,11 +226,14 @@ impl Leadership {
     /// Sleeps until something changes after the `changes` counted before this thread found the leader's place taken.
     fn follow(&self, end: Instant, changes: u64, ready: &mut dyn FnMut() -> bool) {
         self.followers.fetch_add(1, Ordering::SeqCst);
-        let guard = lock(&self.arrivals);
-        // Asked again under the lock: who makes it true counts and notifies afterwards, under the same lock.
-        if !ready() && self.changes.load(Ordering::SeqCst) == changes {
-            let patience = end.saturating_duration_since(Instant::now());
-            drop(self.arrived.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner));
+        // Asked before the lock, never under it: `ready` may take a connection's lock, and who holds that may notify. Who
+        // makes it true from here on counts, and notifies under the lock when it sees a follower.
+        if !ready() {
+            let guard = lock(&self.arrivals);
+            if self.changes.load(Ordering::SeqCst) == changes {
+                let patience = end.saturating_duration_since(Instant::now());
+                drop(self.arrived.wait_timeout(guard, patience).unwrap_or_else(PoisonError::into_inner));
+            }
         }
         self.followers.fetch_sub(1, Ordering::SeqCst);
     }

@@ -225,7 +225,10 @@ impl Reactor {
         }
         self.guardian.home();
         loop {
-            if self.woken.swap(false, Ordering::SeqCst) || !lock(&self.ready).is_empty() {
+            let woken = self.woken.swap(false, Ordering::SeqCst);
+            if woken || !lock(&self.ready).is_empty() {
+                // What is still to be delivered does not keep other sockets from being looked at.
+                self.look_at_sockets();
                 break;
             }
             let pull = self.leadership.look();
@@ -253,6 +256,15 @@ impl Reactor {
             }
         }
         self.guardian.away();
+    }
+
+    fn look_at_sockets(&self) {
+        if let Some(mut turner) = self.try_turner() {
+            // A signal can wait: nobody sleeps here.
+            let _ = self.turn_once_now(&mut turner);
+            drop(turner);
+            self.leadership.notify_followers();
+        }
     }
 
     /// A foreign loop has called.
@@ -465,7 +477,8 @@ impl Reactor {
 
     // ---- for connections
 
-    pub(crate) fn is_forked(&self) -> bool {
+    /// Whether this is the child of a fork, in which a reactor of the parent does nothing.
+    pub fn is_forked(&self) -> bool {
         self.generation != fork::generation()
     }
 

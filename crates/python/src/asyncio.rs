@@ -58,10 +58,10 @@ impl LoopReactor {
         loop {
             HANDED_ON.set(false);
             let batch = self.reactor.dispatch();
-            deliver_ready(py, &self.reactor);
+            let all = deliver_ready(py, &self.reactor);
             drop(batch);
             // A task that was just given something is not to wait for our looking.
-            if HANDED_ON.get() || !self.reactor.linger(since) {
+            if !all || HANDED_ON.get() || !self.reactor.linger(since) {
                 break;
             }
         }

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,10 +15,13 @@ use pyo3::prelude::*;
 use sunsocket_net::{Reactor, Role, State};
 
 use crate::face::{Face, lock};
+use crate::stretch::Turn;
 
 struct Dispatcher {
     reactor: Arc<Reactor>,
     stop: Arc<AtomicBool>,
+    /// Of its thread, as `threading.get_ident` has it; 0 until it runs.
+    ident: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,28 +37,35 @@ pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
     let reactor = Reactor::new(Role::Thread)
         .map_err(|error| PyRuntimeError::new_err(format!("cannot start the reactor: {error}")))?;
     let stop = Arc::new(AtomicBool::new(false));
-    let (turned, asked) = (Arc::clone(&reactor), Arc::clone(&stop));
+    let ident = Arc::new(AtomicU64::new(0));
+    let (turned, asked, told) = (Arc::clone(&reactor), Arc::clone(&stop), Arc::clone(&ident));
     let thread = thread::Builder::new()
         .name("sunsocket".to_owned())
-        .spawn(move || run(&turned, &asked))
+        .spawn(move || run(&turned, &asked, &told))
         .map_err(|error| PyRuntimeError::new_err(format!("cannot start the dispatcher's thread: {error}")))?;
-    *dispatcher = Some(Dispatcher { reactor: Arc::clone(&reactor), stop, thread: Some(thread) });
+    *dispatcher = Some(Dispatcher { reactor: Arc::clone(&reactor), stop, ident, thread: Some(thread) });
     drop(dispatcher);
     py.import("sunsocket._lifetime")?.call_method0("register")?;
     Ok(reactor)
 }
 
-fn run(reactor: &Arc<Reactor>, stop: &AtomicBool) {
+fn run(reactor: &Arc<Reactor>, stop: &AtomicBool, ident: &AtomicU64) {
     Python::attach(|py| {
+        let own = py.import("threading").and_then(|threading| threading.call_method0("get_ident")?.extract());
+        ident.store(own.unwrap_or(0), Ordering::SeqCst);
         loop {
             turn(py, reactor, None);
+            if reactor.is_forked() {
+                // A handler forked, and this is the child, in which the rest of the handler has run: its end.
+                break;
+            }
             let last = stop.load(Ordering::SeqCst);
             let batch = reactor.dispatch();
-            deliver_ready(py, reactor);
+            let all = deliver_ready(py, reactor);
             // What handlers sent is written with the GIL released.
             py.detach(|| drop(batch));
             // Only now: what closed at exit has its OnClose fired.
-            if last {
+            if last && all {
                 break;
             }
         }
@@ -86,12 +96,14 @@ fn panicked(py: Python<'_>, outcome: &str, payload: &(dyn Any + Send)) {
     }
 }
 
-/// Delivers to every connection that is ready.
-pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
+/// Delivers to the connections that are ready, one after the other. False: it took so long that others come first; the
+/// rest stays ready.
+pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) -> bool {
+    let mut turn = Turn::begin();
     while let Some(connection) = reactor.next_ready() {
         // One that is not attached yet is no loss: `Face::new` asks for what is missed here.
         if let Some(face) = Face::of(&connection) {
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| face.deliver(py))) {
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| face.deliver(py, &mut turn))) {
                 connection.abort();
                 panicked(py, &format!("the connection to {} was dropped", connection.url()), &*payload);
             }
@@ -100,7 +112,11 @@ pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) {
                 drop(connection.detach());
             }
         }
+        if turn.is_over() {
+            return false;
+        }
     }
+    true
 }
 
 fn current() -> Option<Arc<Reactor>> {
@@ -139,15 +155,37 @@ pub(crate) fn shut_down(py: Python<'_>, timeout: f64) {
             && thread.thread().id() != thread::current().id()
         {
             // A handler that never returns must not keep the interpreter from ending for ever: it is given as long again.
-            let patience = Instant::now() + Duration::try_from_secs_f64(timeout.max(1.0)).unwrap_or_default();
-            while !thread.is_finished() && Instant::now() < patience {
-                dispatcher.reactor.wake();
-                thread::sleep(Duration::from_millis(1));
+            if !finishes(&dispatcher.reactor, &thread, timeout.max(1.0)) {
+                // One that runs Python code would be cut off in the middle of ours when the interpreter is gone, and abort
+                // the process: it is ended by an exception. One that sleeps in the system is left asleep.
+                end_handler(dispatcher.ident.load(Ordering::SeqCst));
+                finishes(&dispatcher.reactor, &thread, 1.0);
             }
             if thread.is_finished() {
                 let _ = thread.join();
             }
         }
+    });
+}
+
+fn finishes(reactor: &Reactor, thread: &JoinHandle<()>, seconds: f64) -> bool {
+    let patience = Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    while !thread.is_finished() && Instant::now() < patience {
+        reactor.wake();
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.is_finished()
+}
+
+/// Raises `_lifetime.ProgramEnded` in the thread.
+fn end_handler(ident: u64) {
+    Python::attach(|py| {
+        let Ok(kind) = py.import("sunsocket._lifetime").and_then(|module| module.getattr("ProgramEnded"))
+        else {
+            return;
+        };
+        // SAFETY: the GIL is held and the class is alive; a thread that is gone by now is not found.
+        unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident as std::ffi::c_long, kind.as_ptr()) };
     });
 }
 

@@ -173,6 +173,14 @@ impl Face {
             let mut listeners = self.listeners(which);
             if once { listeners.once(handler) } else { listeners.connect(handler) }
         };
+        if which == Which::Message {
+            // Tasks in `recv` get a copy from now on.
+            let receivers: Vec<_> = lock(&self.receivers).drain(..).map(Waiter::Future).collect();
+            if !receivers.is_empty() {
+                self.waiters(which).extend(receivers);
+                self.note_detour();
+            }
+        }
         self.attend();
         if which == Which::Close {
             self.catch_up();
@@ -274,6 +282,14 @@ impl Face {
     }
 
     // ---- messages
+
+    /// A local Close: what was taken off the hold and not fired goes with what is held.
+    pub(crate) fn discard(&self) {
+        let deferred = std::mem::take(&mut *lock(&self.deferred));
+        let returned = std::mem::take(&mut *lock(&self.returned));
+        // Outside of the locks: dropping may run the program's code.
+        drop((deferred, returned));
+    }
 
     /// Whether the way of a message is from the hold to who asks for it: nobody else is to be thought of.
     pub(crate) fn is_straight(&self) -> bool {

@@ -244,14 +244,38 @@ fn thrown(args: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
     })
 }
 
+/// The thread's exception, put aside for as long as this lives. Of whatever class: `PyErr::take` would unwind with one.
+struct OnItsWay([*mut ffi::PyObject; 3]);
+
+impl OnItsWay {
+    /// The GIL has to be held until it is dropped.
+    fn put_aside() -> Self {
+        let [mut kind, mut value, mut traceback] = [ptr::null_mut(); 3];
+        // SAFETY: the caller holds the GIL, and these are places for the three parts, which are ours from here on.
+        unsafe { ffi::PyErr_Fetch(&raw mut kind, &raw mut value, &raw mut traceback) };
+        Self([kind, value, traceback])
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        let [kind, value, traceback] = self.0;
+        // SAFETY: the GIL is held, and it takes back what it gave.
+        unsafe { ffi::PyErr_Restore(kind, value, traceback) };
+    }
+}
+
 impl Drop for Receiving {
     fn drop(&mut self) {
         if let Stage::Begins { awaited: false, .. } = self.take() {
             Python::attach(|py| {
+                // An exception that is on its way, for which this is dropped, goes on afterwards.
+                let on_its_way = OnItsWay::put_aside();
                 let kind = py.get_type::<PyRuntimeWarning>();
                 if let Err(error) = PyErr::warn(py, &kind, c"WebSocket.recv() was never awaited", 1) {
                     error.write_unraisable(py, None);
                 }
+                drop(on_its_way);
             });
         }
     }

@@ -278,7 +278,12 @@ impl Socket {
         #[pyo3(from_py_with = close_code)] code: u16,
         reason: &str,
     ) -> PyResult<()> {
-        self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))
+        let was_open = self.face.connection.state() == State::Open;
+        self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))?;
+        if was_open {
+            self.face.discard();
+        }
+        Ok(())
     }
 
     /// The next message; first come, first served. While a handler is connected, a copy of the next that fires.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How long results may be ready in a row before the loop has its turn.
 const LONGEST: Duration = Duration::from_micros(500);
+/// How long handlers may run before other sockets, tasks and signals have their turn.
+const FAIR: Duration = Duration::from_millis(5);
 /// The clock is read about this often, and at least with every sixteenth result.
 const CLOCK: Duration = Duration::from_micros(50);
 const MOST_UNTIMED: u32 = 16;
@@ -41,7 +43,7 @@ pub(crate) fn is_over() -> bool {
     let mut stretch = CURRENT.get();
     stretch.untimed += 1;
     if stretch.untimed >= stretch.due && !stretch.over {
-        stretch = stretch.timed(Instant::now());
+        stretch = stretch.timed(Instant::now(), LONGEST);
     }
     CURRENT.set(stretch);
     stretch.over
@@ -52,8 +54,28 @@ pub(crate) fn rest() -> Duration {
     CURRENT.get().times.map_or(LONGEST, |(began, _)| LONGEST.saturating_sub(began.elapsed()))
 }
 
+/// The handlers of one delivery.
+pub(crate) struct Turn(Stretch);
+
+impl Turn {
+    pub(crate) fn begin() -> Self {
+        Self(NEW.timed(Instant::now(), FAIR))
+    }
+
+    /// To be called after each handler. True: somebody else's turn.
+    #[inline]
+    pub(crate) fn is_over(&mut self) -> bool {
+        let Self(stretch) = self;
+        stretch.untimed += 1;
+        if stretch.untimed >= stretch.due && !stretch.over {
+            *stretch = stretch.timed(Instant::now(), FAIR);
+        }
+        stretch.over
+    }
+}
+
 impl Stretch {
-    fn timed(self, now: Instant) -> Self {
+    fn timed(self, now: Instant, longest: Duration) -> Self {
         let Some((began, last)) = self.times else {
             return Self { times: Some((now, now)), untimed: 0, ..self };
         };
@@ -63,7 +85,7 @@ impl Stretch {
             times: Some((began, now)),
             untimed: 0,
             due: u32::try_from(due).unwrap_or(MOST_UNTIMED).clamp(1, MOST_UNTIMED),
-            over: now.duration_since(began) >= LONGEST,
+            over: now.duration_since(began) >= longest,
         }
     }
 }

@@ -66,6 +66,14 @@ WAITS = {
 }
 
 
+def test_ctrl_c_ends_a_busy_script_without_sockets_with_130(start_luau):
+    process = start_luau("print('ready') while true do end")
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert (stdout, stderr, process.returncode) == ("", "", 130)
+
+
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
 def test_ctrl_c_closes_with_1001_and_exits_130(start_luau, raw_server, wait):
     codes = []

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 
 use super::{Face, Which, lock};
+use crate::stretch::Turn;
 use crate::{asyncio, call, payload};
 
 impl Face {
     /// Everything that is due, in order: opened, messages, closed. Called with the GIL, by the dispatcher or the loop.
-    pub(crate) fn deliver(&self, py: Python<'_>) {
+    /// Messages that do not fire in this turn fire in the next.
+    pub(crate) fn deliver(&self, py: Python<'_>, turn: &mut Turn) {
         let connection = &self.connection;
         if self.is_async {
             self.deliver_to_tasks(py);
@@ -21,7 +23,11 @@ impl Face {
         // A handler that waits is up the stack, or another thread: it goes on with what comes here.
         if !self.firing.swap(true, Ordering::SeqCst) {
             let _firing = Firing(&self.firing);
-            self.fire_messages(py);
+            if !self.fire_messages(py, turn) {
+                // The close comes behind them.
+                connection.request_delivery();
+                return;
+            }
         }
         if connection.take_closed() || connection.close_was_reported() {
             if self.is_async {
@@ -45,7 +51,7 @@ impl Face {
 
     /// Fires what is held, for as long as there is one handler and nobody else to think of: the common case, with a lock
     /// for each message in place of eight. False: somebody else is to be thought of.
-    pub(super) fn fire_straight(&self, py: Python<'_>) -> bool {
+    pub(super) fn fire_straight(&self, py: Python<'_>, turn: &mut Turn) -> bool {
         let changes = self.changes.load(Ordering::Relaxed);
         let Some(handler) = lock(&self.message).sole().map(Arc::clone) else { return false };
         // Both are asked again after each handler, which may have changed either.
@@ -55,14 +61,21 @@ impl Face {
                 Some(None) => self.report_failure(py, PyErr::fetch(py), None),
                 None => return true,
             }
+            if turn.is_over() {
+                return false;
+            }
         }
         false
     }
 
-    pub(super) fn fire_messages(&self, py: Python<'_>) {
+    /// False: the turn is over, and there may be more.
+    pub(super) fn fire_messages(&self, py: Python<'_>, turn: &mut Turn) -> bool {
         while self.has_message_handler() {
-            if self.fire_straight(py) {
-                return;
+            if self.fire_straight(py, turn) {
+                return true;
+            }
+            if turn.is_over() {
+                return false;
             }
             if !self.has_message_handler() {
                 break;
@@ -75,10 +88,10 @@ impl Face {
                         self.fill_waiters(py, &message);
                         message
                     }
-                    Ok(None) => return,
+                    Ok(None) => return true,
                     Err(error) => {
                         self.report_failure(py, error, None);
-                        return;
+                        return true;
                     }
                 },
             };
@@ -90,6 +103,7 @@ impl Face {
         if self.is_async {
             self.feed_tasks(py);
         }
+        true
     }
 
     /// Calls one handler after the other.
