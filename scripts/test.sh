@@ -30,6 +30,8 @@ run coverage '^coverage: wire: ([0-9]|FAILED|not measured)' scripts/coverage.sh 
 run "python $(python -c 'import platform; print(platform.python_version())')" \
     '^=* *[0-9]+ (passed|failed|error)|^coverage: python: ' scripts/coverage.sh python
 
+run "semantics over wss" '^=* *[0-9]+ (passed|failed|error)' python -m pytest -q -n $jobs tests/semantics --wss
+
 # The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do
     interpreter=

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +24,10 @@ from tests.servers.raw import Peer, RawServer
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--wss", action="store_true", help="have the servers of the tests of semantics speak TLS")
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A CA, and certificates of every kind that a server may show."""
@@ -30,9 +35,20 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def echo() -> Iterator[Echo]:
-    """An echo server over ws."""
-    with Echo() as server:
+def secured(request: pytest.FixtureRequest) -> Certificates | None:
+    """The certificates of servers over wss, trusted by this process and its children; None for ws."""
+    if not request.config.getoption("wss"):
+        return None
+    certificates: Certificates = request.getfixturevalue("certificates")
+    # Before the first connection: the system's trust store is read once.
+    os.environ["SSL_CERT_FILE"] = str(certificates.ca_file)
+    return certificates
+
+
+@pytest.fixture(scope="session")
+def echo(secured: Certificates | None) -> Iterator[Echo]:
+    """An echo server."""
+    with Echo(secured.good if secured else None) as server:
         yield server
 
 
@@ -93,12 +109,16 @@ def tls(certificates: Certificates) -> TLS:
 
 
 @pytest.fixture
-def raw_server() -> Iterator[Callable[..., RawServer]]:
+def raw_server(secured: Certificates | None) -> Iterator[Callable[..., RawServer]]:
     """Starts servers that do to their one client, byte by byte, what a test wants."""
     servers: list[RawServer] = []
+    context = None
+    if secured is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(secured.good)
 
     def start(script: Callable[[Peer], None], **options: object) -> RawServer:
-        server = RawServer(script, **options)  # type: ignore[arg-type]
+        server = RawServer(script, **{"context": context, **options})  # type: ignore[arg-type]
         servers.append(server)
         return server
 

@@ -70,7 +70,7 @@ local ws = WebSocket.connect(...)
 print(ws.OnMessage:Wait())
 for _ = 1, 2 do
     local ok, problem = pcall(function() return ws.OnMessage:Wait() end)
-    print(ok, (string.gsub(problem, "^.*: the connection", "the connection"):gsub("ws://%S+", "URL")))
+    print(ok, (string.gsub(problem, "^.*: the connection", "the connection"):gsub("wss?://%S+", "URL")))
 end
 """,
         raw_server(by_close_frame).url,

@@ -1,0 +1,56 @@
+"""Handlers that still run when the program has ended. (Programs of this file are not traced: see `dispatcher.rs`.)"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sunsocket import WebSocket
+from sunsocket._lifetime import ProgramEnded
+
+
+def test_one_that_computes_on_is_stopped(run_python, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.send(1, b"x")
+        peer.wait_for_end()
+
+    outcome = run_python(
+        """
+import sys, threading, time
+import sunsocket._lifetime
+from sunsocket import WebSocket
+sunsocket._lifetime.CLOSE_TIMEOUT = 0.2
+ws = WebSocket.connect(sys.argv[1], daemon=True, close_timeout=0.2)
+started = threading.Event()
+def handler(message):
+    started.set()
+    while True:
+        time.sleep(0.001)
+ws.OnMessage.Connect(handler)
+started.wait(10)
+print("end")
+""",
+        raw_server(script).url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.status) == ("end\n", 0), outcome
+    assert "still ran when the program had ended" in outcome.stderr, outcome
+
+
+def test_one_that_was_stopped_is_a_warning(echo, caplog):
+    said = threading.Event()
+
+    def handler(message):
+        if message == "next":
+            said.set()
+            return
+        raise ProgramEnded
+
+    with caplog.at_level(logging.WARNING, "sunsocket"), WebSocket.connect(echo.url) as ws:
+        ws.OnMessage.Connect(handler)
+        ws.Send("x")
+        ws.Send("next")
+        assert said.wait(10)
+    (record,) = caplog.records
+    assert "still ran when the program had ended" in record.message
