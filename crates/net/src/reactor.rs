@@ -263,6 +263,7 @@ impl Reactor {
             // A signal can wait: nobody sleeps here.
             let _ = self.turn_once_now(&mut turner);
             drop(turner);
+            self.leave_readable();
             self.leadership.notify_followers();
         }
     }
@@ -380,13 +381,7 @@ impl Reactor {
         }
         // Whoever looks for more has answered.
         self.fail_delivered(false);
-        if let Some(mut turner) = self.try_turner() {
-            // A signal can wait: nobody sleeps here.
-            let _ = self.turn_once_now(&mut turner);
-            drop(turner);
-            self.leave_readable();
-            self.leadership.notify_followers();
-        }
+        self.look_at_sockets();
     }
 
     /// A look that was not the owner's may have taken the event that was to call a foreign loop, which is told once only:
