@@ -9,13 +9,12 @@ import ssl
 import subprocess
 import sys
 import sysconfig
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sunsocket import TLS, WebSocket
+from sunsocket import TLS
 from tests.faces import Face
 from tests.servers.certificates import Certificates
 from tests.servers.echo import Echo
@@ -68,24 +67,6 @@ MEASURED = (
 def _measure_few_programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not request.node.nodeid.startswith(MEASURED):
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _trace_handlers(echo: Echo) -> None:
-    """Coverage follows the threads that Python starts. The dispatcher's is not one of them, so it is told there."""
-    trace = threading.gettrace()
-    if trace is None:
-        return
-    told = threading.Event()
-
-    def tell(_: object) -> None:
-        sys.settrace(trace)
-        told.set()
-
-    with WebSocket.connect(echo.url) as ws:
-        ws.OnMessage.Connect(tell)
-        ws.Send("trace")
-        assert told.wait(10)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,58 @@
-"""Handlers of the thread face that do the worst: end the program, or panic the engine."""
+"""What is said of a handler that raised or returned something, and handlers that do the worst: they end the program, or
+panic the engine."""
 
 from __future__ import annotations
 
+import logging
+
 import pytest
+
+from sunsocket import _hooks, _lifetime
+
+
+async def coroutine_handler(message):
+    pass
+
+
+@pytest.mark.parametrize(("handler", "what"), [(logging.getLevelName, "getLevelName"), (None, "delivering a message")])
+def test_what_a_handler_raises_is_reported_with_its_traceback(caplog, handler, what):
+    error = ValueError("on purpose")
+    _hooks.failed(error, handler)
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert what in record.getMessage()
+    assert record.exc_info[1] is error
+
+
+def test_a_handler_that_was_stopped_at_exit_is_told_without_a_traceback(caplog):
+    _hooks.failed(_lifetime.ProgramEnded(), print)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.exc_info is None
+    assert "it was stopped" in record.getMessage()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_a_handler_that_ends_the_program_asks_for_its_end(caplog, monkeypatch, error):
+    ends = []
+    monkeypatch.setattr(_lifetime, "end", lambda: ends.append(1))
+    _hooks.failed(error, print)
+    assert ends == [1]
+    # That Ctrl-C was pressed is no news.
+    assert len(caplog.records) == isinstance(error, SystemExit)
+
+
+def test_what_a_handler_returns_is_dropped_and_a_coroutine_reported(caplog):
+    _hooks.returned(3, print)
+    assert caplog.records == []
+    coroutine = coroutine_handler("x")
+    _hooks.returned(coroutine, coroutine_handler)
+    (record,) = caplog.records
+    assert "coroutine_handler" in record.getMessage()
+    assert "use sunsocket.aio" in record.getMessage()
+    # It was closed: nobody is told that it was never awaited.
+    with pytest.raises(RuntimeError):
+        coroutine.send(None)
 
 
 @pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(3)"])
@@ -10,14 +60,12 @@ import pytest
 def test_a_handler_may_end_the_program(run_python, echo, raised, main):
     outcome = run_python(
         f"""
-import sys, threading, time
+import sys, time
 from sunsocket import WebSocket
 ws = WebSocket.connect(sys.argv[1])
 def handler(message):
     # As with Ctrl-C: a signal between the interpreter's last look for one and the system's sleep wakes nobody.
     time.sleep(0.2)
-    # Where coverage is measured it follows this thread from here on.
-    sys.settrace(threading.gettrace())
     raise {raised}
 ws.OnMessage.Connect(handler)
 ws.Send("x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 
-from sunsocket._log import describe
+from sunsocket._log import busy, describe
 from tests.servers.raw import TEXT, frame
 
 
@@ -46,3 +46,11 @@ def test_dropping_is_told_also_when_it_began_before_connect_returned(face, raw_s
 
     with caplog.at_level(logging.WARNING, "sunsocket"):
         face.run(test)
+
+
+def test_a_busy_handler_is_named_with_its_time_and_with_what_to_do(caplog):
+    busy(print, 5.04)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "print was busy for 5.0 s" in record.getMessage()
+    assert "move long work to a thread or a task" in record.getMessage()
