@@ -71,6 +71,34 @@ def test_other_tasks_run_beside_a_flooded_socket(face, flooded):
     face.run(test)
 
 
+def test_other_tasks_run_beside_one_that_only_sends(face, echo):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(echo.url)
+        rounds, done = 0, False
+
+        async def count():
+            nonlocal rounds, done
+            for _ in range(20):
+                rounds += 1
+                await asyncio.sleep(0)
+            done = True
+
+        task = asyncio.create_task(count())
+        sent = 0
+        while not done:
+            # There is always room: nobody waits for more than a few bytes.
+            await ws.Send(b"")
+            sent += 1
+            assert sent < 200_000, f"the other task had {rounds} turns"
+        await task
+        ws.abort()
+
+    face.run(test)
+
+
 def test_pings_and_closes_of_many_threads_do_not_lock_each_other_up(run_python, echo):
     # In a program of its own: what locks up is the whole process.
     outcome = run_python(

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from sunsocket import ConnectionClosed, ConnectionLost, State
-from tests.servers.raw import CLOSE
+from tests.servers.raw import CLOSE, close_payload
 
 
 def test_abort_drops_tcp_at_once(face, raw_server):
@@ -142,7 +142,7 @@ def test_everything_on_a_closed_socket(face, echo):
             lambda: ws.ping(),
             lambda: ws.Send("x"),
         ):
-            with pytest.raises(ConnectionClosed, match="by this side with code 1000") as raised:
+            with pytest.raises(ConnectionClosed, match="by this side; the server answered with code 1000") as raised:
                 await face.do(call())
             assert (raised.value.code, raised.value.by_peer) == (1000, False)
         assert await face.do(ws.OnClose.Wait()) is None
@@ -151,6 +151,25 @@ def test_everything_on_a_closed_socket(face, echo):
         ws.Close()
         # A handler may come still; it only has nothing to do.
         assert ws.OnMessage.Connect(print).Connected in (True, False)
+
+    face.run(test)
+
+
+def test_after_our_close_the_code_of_the_answer_is_told_as_such(face, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.recv_close()
+        peer.send(CLOSE, close_payload(1002, "no idea"))
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        ws.Close(1011)
+        await face.do(ws.OnClose.Wait(5))
+        told = r"closed by this side; the server answered with code 1002 \(no idea\)"
+        for call in (ws.recv, lambda: ws.Send("x")):
+            with pytest.raises(ConnectionClosed, match=told) as raised:
+                await face.do(call())
+            assert (raised.value.code, raised.value.by_peer) == (1002, False)
 
     face.run(test)
 

@@ -1,7 +1,7 @@
 """The compiled engine. Programs use :mod:`sunsocket` and :mod:`sunsocket.aio`; names with an underscore are theirs."""
 
 from asyncio import Future
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from os import PathLike
 from typing import Any, Self, final
 
@@ -227,10 +227,10 @@ class SignalConnection:
 
 @final
 class Ready:
-    """What ``Send`` returns on asyncio when there is room: awaiting it returns at once."""
+    """What ``Send`` returns on asyncio when there is room: awaiting it returns at once, or gives the loop its turn."""
 
     def __new__(cls) -> Self: ...
-    def __await__(self) -> Self: ...
+    def __await__(self) -> Iterator[None]: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 
@@ -229,5 +230,24 @@ def test_receivers_are_served_in_turn_and_every_wait_gets_the_same(loop, echo):
             await asyncio.sleep(0)
             ws.Send("same")
             assert await asyncio.gather(*waiters) == ["same"] * 5
+
+    loop.run(test)
+
+
+def test_a_ping_that_timed_out_leaves_nothing_behind(loop, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.recv_close()
+
+    async def test():
+        ws = await WebSocket.connect(raw_server(script).url, close_timeout=0.1)
+        waiting = []
+        for _ in range(50):
+            with pytest.raises(TimeoutError):
+                await ws.ping(timeout=0)
+            gc.collect()
+            waiting.append(sum(isinstance(each, asyncio.Future) for each in gc.get_objects()))
+        assert waiting[-1] - waiting[1] < 10, waiting
+        ws.abort()
 
     loop.run(test)

@@ -49,6 +49,20 @@ pub struct Closed {
     pub error: Option<Error>,
 }
 
+impl Closed {
+    /// Who closed with which code and reason, to follow "was closed": after a closing handshake both are the peer's,
+    /// also when this side began it.
+    #[must_use]
+    pub fn by_whom(&self) -> String {
+        let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
+        if self.by_peer {
+            format!("by the server with code {}{reason}", self.code)
+        } else {
+            format!("by this side; the server answered with code {}{reason}", self.code)
+        }
+    }
+}
+
 /// What the opening handshake settled.
 #[derive(Clone, Debug)]
 pub struct Handshake {
@@ -378,11 +392,7 @@ impl Connection {
         let why = match (self.state(), self.closed.get()) {
             (State::Connecting, _) => "it is not open yet".to_owned(),
             (_, Some(Closed { error: Some(error), .. })) => format!("it has ended: {error}"),
-            (_, Some(Closed { code, reason, by_peer, .. })) => {
-                let who = if *by_peer { "by the server" } else { "by this side" };
-                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-                format!("it was closed {who} with code {code}{reason}")
-            }
+            (_, Some(closed)) => format!("it was closed {}", closed.by_whom()),
             _ => "it is closing".to_owned(),
         };
         Error::new(ErrorKind::Closed, format!("cannot send to {url}: {why}"))

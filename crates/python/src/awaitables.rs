@@ -8,6 +8,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::PyClass;
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
@@ -16,6 +17,8 @@ use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
+
+use crate::stretch;
 
 /// How an awaited object goes on.
 pub(crate) enum Step<'py> {
@@ -37,13 +40,18 @@ pub(crate) trait Awaited: PyClass<Frozen = True> + Sync {
 
     /// The same where it is not: anything may be done here.
     fn go_on<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>>;
+
+    /// What `await` steps through: the object itself, or another one. May run no code of the program.
+    fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(slf.as_any().clone())
+    }
 }
 
 /// The type of awaited objects that is derived from the class `T`.
 pub(crate) fn derive<T: Awaited>(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     let slot = |slot: c_int, function: *mut c_void| ffi::PyType_Slot { slot, pfunc: function };
     let mut slots = [
-        slot(ffi::Py_am_await, itself as *mut c_void),
+        slot(ffi::Py_am_await, begin::<T> as *mut c_void),
         slot(ffi::Py_tp_iter, itself as *mut c_void),
         slot(ffi::Py_tp_iternext, next::<T> as *mut c_void),
         slot(ffi::Py_am_send, send::<T> as *mut c_void),
@@ -63,6 +71,18 @@ pub(crate) fn derive<T: Awaited>(py: Python<'_>) -> PyResult<Bound<'_, PyType>> 
     unsafe {
         let made = ffi::PyType_FromSpecWithBases(&raw mut spec, bases.as_ptr());
         Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked())
+    }
+}
+
+unsafe extern "C" fn begin<T: Awaited>(slf: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter holds the GIL and gives an object that is alive, of the type that has this slot.
+    let slf = unsafe { Borrowed::from_ptr(Python::assume_attached(), slf).cast_unchecked::<T>() };
+    match T::begin(&slf) {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(slf.py());
+            ptr::null_mut()
+        }
     }
 }
 
@@ -135,7 +155,8 @@ pub(crate) fn told<'py>(step: Step<'py>) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-/// What `Send` returns on asyncio when there is room: awaiting it returns at once.
+/// What `Send` returns on asyncio when there is room: awaiting it returns at once, or after a round of the loop where it
+/// has had no turn for long.
 #[pyclass(frozen, subclass, name = "ReadyBase", module = "sunsocket._core")]
 pub(crate) struct Ready;
 
@@ -150,7 +171,7 @@ impl Ready {
 impl Awaited for Ready {
     const FULL_NAME: &'static CStr = c"sunsocket._core.Ready";
     const DOC: &'static CStr =
-        c"What ``Send`` returns on asyncio when there is room: awaiting it returns at once.";
+        c"What ``Send`` returns on asyncio when there is room: awaiting it returns at once, or gives the loop its turn.";
 
     fn result<'py>(slf: &Bound<'py, Self>) -> Option<PyResult<Bound<'py, PyAny>>> {
         Some(Ok(slf.py().None().into_bound(slf.py())))
@@ -158,6 +179,33 @@ impl Awaited for Ready {
 
     fn go_on<'py>(slf: &Bound<'py, Self>, _value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {
         Ok(Step::Ends(slf.py().None().into_bound(slf.py())))
+    }
+
+    fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if stretch::is_over() {
+            // `attach` does the bookkeeping, as above.
+            return Python::attach(|_py| Bound::new(slf.py(), Pause::default()).map(Bound::into_any));
+        }
+        Ok(slf.as_any().clone())
+    }
+}
+
+/// One round of the loop. The object that is ready is everybody's, so it cannot remember that it has suspended.
+#[pyclass(frozen, module = "sunsocket._core")]
+#[derive(Default)]
+struct Pause {
+    over: AtomicBool,
+}
+
+#[pymethods]
+impl Pause {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        stretch::end();
+        (!self.over.swap(true, Ordering::Relaxed)).then(|| py.None())
     }
 }
 

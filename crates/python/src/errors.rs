@@ -81,11 +81,7 @@ fn describe(connection: &Connection, closed: Option<&Closed>) -> String {
             )
         }
         Some(Closed { error: Some(error), .. }) => format!("the connection has ended: {error}"),
-        Some(Closed { code, reason, by_peer, .. }) => {
-            let who = if *by_peer { "the server" } else { "this side" };
-            let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-            format!("the connection to {url} was closed by {who} with code {code}{reason}")
-        }
+        Some(closed) => format!("the connection to {url} was closed {}", closed.by_whom()),
         None => format!("the connection to {url} is closing"),
     }
 }

@@ -491,7 +491,7 @@ impl Socket {
         if self.face.connection.state() == State::Closed {
             return Err(errors::closed(py, &self.face.connection, None));
         }
-        lock(&self.face.pongs).push((number, future));
+        self.face.add_pong(py, number, future);
         self.face.connection.request_delivery();
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! How long a loop's thread has gone on with results that were ready.
 //!
 //! A task that awaits what is there never returns to its event loop, and everything else there waits. So the stretch is
-//! timed: after half a millisecond the next `recv` suspends once, for one round of the loop.
+//! timed: after half a millisecond the next `recv` or `Send` suspends once, for one round of the loop.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

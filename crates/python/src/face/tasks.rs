@@ -15,6 +15,17 @@ impl Face {
         self.catch_up();
     }
 
+    /// A task waits for the pong of a ping. Those that do not wait any more, after a time-out, are forgotten: their pong
+    /// may never come.
+    pub(crate) fn add_pong(&self, py: Python<'_>, number: u64, future: Py<PyAny>) {
+        let waiting = std::mem::take(&mut *lock(&self.pongs));
+        let (gone, mut waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(_, future)| is_done(py, future));
+        waiting.push((number, future));
+        lock(&self.pongs).extend(waiting);
+        drop(gone);
+    }
+
     pub(super) fn waiting_futures(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         let waiters = self.waiters(Which::Message);
         let futures = waiters.iter().filter_map(|waiter| match waiter {
