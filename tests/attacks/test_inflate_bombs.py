@@ -128,6 +128,24 @@ def test_many_bombs_that_nobody_takes(assault):
     assert outcome.seen == [1000]
 
 
+@attack(
+    "bombs of just below the limit, all in one segment, that a handler takes",
+    outcome="inflated as they are taken, `max_held` ahead",
+)
+def test_many_bombs_at_once(assault):
+    message = compressed(bomb(MIB - 1))
+
+    def many(peer):
+        peer.accept(DEFLATE)
+        peer.sock.sendall(message * 200)
+        peer.send(CLOSE, close_payload(1000))
+        return ending(peer)
+
+    # A script's hold is 16 MiB, and what it has let go of is collected later.
+    outcome = assault(many, memory=(64 if assault.face == "luau" else 16) * MIB, max_held=(1024, 4 * MIB))
+    assert outcome.seen == [1000]
+
+
 @attack("a text that becomes invalid only when it is inflated", outcome="closed with 1007 before it ends")
 def test_invalid_text_inside_a_compressed_message(assault):
     deflate = zlib.compressobj(wbits=-15)

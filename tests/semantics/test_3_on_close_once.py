@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
+from sunsocket import WebSocket
 from tests.servers.raw import CLOSE, TEXT, close_payload
 
 
@@ -48,6 +51,60 @@ def test_after_the_last_message(face, raw_server, script, code):
         assert len(calls) == 2
 
     face.run(test)
+
+
+def test_wait_returns_after_the_last_message(face, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.recv()
+        for number in range(20):
+            peer.send(TEXT, b"%d" % number)
+        peer.send(CLOSE, close_payload(1000))
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        got = []
+
+        def handler(message):
+            time.sleep(0.005)
+            got.append(message)
+
+        ws.OnMessage.Connect(handler)
+        ws.Send("begin")
+        await face.do(ws.OnClose.Wait(10))
+        assert got == [str(number) for number in range(20)]
+
+    face.run(test)
+
+
+def test_wait_in_a_handler_does_not_wait_for_the_messages_behind_it(raw_server):
+    ws = WebSocket.connect(raw_server(peer_closes).url)
+    waited = threading.Event()
+
+    def handler(_message):
+        ws.OnClose.Wait(10)
+        waited.set()
+
+    ws.OnMessage.Connect(handler)
+    ws.Send("begin")
+    assert waited.wait(5)
+    ws.OnClose.Wait(5)
+
+
+def test_wait_after_a_local_close_does_not_wait_for_a_busy_handler(echo):
+    ws = WebSocket.connect(echo.url)
+    busy, free = threading.Event(), threading.Event()
+
+    def handler(_message):
+        busy.set()
+        free.wait(10)
+
+    ws.OnMessage.Connect(handler)
+    ws.Send("x")
+    assert busy.wait(5)
+    ws.Close()
+    ws.OnClose.Wait(5)
+    free.set()
 
 
 def test_after_a_local_close(face, echo):

@@ -120,7 +120,7 @@ class Peer:
             if received.opcode == CLOSE:
                 return received
 
-    def finish(self, code: int = 1000) -> None:
+    def finish(self) -> None:
         """A proper end: answers the client's Close and drops TCP."""
         received = self.recv_close()
         self.send(CLOSE, received.payload)

@@ -91,7 +91,12 @@ impl Inbox {
 
     /// Whether one of the bounds is reached.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= self.limit.messages || self.bytes >= self.limit.bytes
+        self.entries.len() >= self.limit.messages || self.is_heavy()
+    }
+
+    /// Whether the bytes held are as many as may be.
+    pub(crate) fn is_heavy(&self) -> bool {
+        self.bytes >= self.limit.bytes
     }
 
     /// Whether enough was taken to read on: half of either bound, so that pausing does not flutter.

@@ -41,6 +41,8 @@ const FAILING_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Link {
     stream: Option<Stream>,
+    /// Read and not looked at, from the index on: the hold was full of what the bytes before it had inflated to.
+    unread: (Vec<u8>, usize),
     /// In the reactor's table, while there is a socket.
     key: u64,
     /// What the poller watches; `None` when it does not watch at all (hung up while reading is paused).
@@ -80,6 +82,7 @@ impl Link {
         };
         Self {
             stream: None,
+            unread: (Vec::new(), 0),
             key: 0,
             watched: None,
             client: Client::new(limits, None),
@@ -113,7 +116,6 @@ impl Link {
         self.key = reactor.enter(connection);
         let interest = Interest { read: true, write: false };
         let added = reactor.poller.add(stream.fd(), self.key, interest);
-        let has_buffered = stream.has_buffered();
         self.stream = Some(stream);
         self.watched = Some(interest);
         // Set before anybody can see the state, once per connection.
@@ -123,11 +125,10 @@ impl Link {
             return self.lost(connection, Some(error));
         }
         self.arm(connection);
-        self.take_in(connection, &leftover, now);
+        let left = self.take_in(connection, &leftover, now);
+        self.put_back(leftover, left);
         self.answer(connection);
-        if has_buffered {
-            reactor.revisit(Arc::clone(connection));
-        }
+        self.revisit_unread(connection);
     }
 
     // ---- reading
@@ -160,9 +161,25 @@ impl Link {
             }
         }
         self.answer(connection);
-        if self.stream.as_ref().is_some_and(Stream::has_buffered) {
+        self.revisit_unread(connection);
+    }
+
+    /// Whether there are bytes that the socket's readiness does not show.
+    fn has_unread(&self) -> bool {
+        !self.unread.0.is_empty() || self.stream.as_ref().is_some_and(Stream::has_buffered)
+    }
+
+    /// Has them read soon.
+    fn revisit_unread(&self, connection: &Arc<Connection>) {
+        if self.has_unread() {
             connection.reactor().revisit(Arc::clone(connection));
         }
+    }
+
+    /// The last `left` of the bytes were not looked at: they are the first of the next read.
+    fn put_back(&mut self, bytes: Vec<u8>, left: usize) {
+        let start = bytes.len() - left;
+        self.unread = if left == 0 { (Vec::new(), 0) } else { (bytes, start) };
     }
 
     /// One read of so many bytes. `Continue`: there may be more.
@@ -173,6 +190,13 @@ impl Link {
         now: Instant,
     ) -> io::Result<ControlFlow<(), usize>> {
         let Some(stream) = self.stream.as_mut() else { return Ok(ControlFlow::Break(())) };
+        if !self.unread.0.is_empty() {
+            let (bytes, start) = std::mem::take(&mut self.unread);
+            let left = self.take_in(connection, &bytes[start..], now);
+            let count = bytes.len() - start - left;
+            self.put_back(bytes, left);
+            return Ok(ControlFlow::Continue(count));
+        }
         let (count, room) = match self.client.read_target() {
             Some(target) if self.closing.as_ref().is_none_or(Closing::still_reads) => {
                 let room = target.max.min(LARGE_READ);
@@ -188,7 +212,10 @@ impl Link {
                 let count = stream.read(buffer)?;
                 if count > 0 {
                     self.keep_alive.received(now);
-                    self.take_in(connection, &buffer[..count], now);
+                    let left = self.take_in(connection, &buffer[..count], now);
+                    if left > 0 {
+                        self.put_back(buffer[count - left..count].to_vec(), left);
+                    }
                 }
                 (count, buffer.len())
             }
@@ -198,14 +225,15 @@ impl Link {
             return Ok(ControlFlow::Break(()));
         }
         // A read that did not fill its room has emptied the socket: it will say so when there is more.
-        let more = count == room || self.stream.as_ref().is_some_and(Stream::has_buffered);
+        let more = count == room || self.has_unread();
         Ok(if more { ControlFlow::Continue(count) } else { ControlFlow::Break(()) })
     }
 
-    /// Everything that `bytes` brings: messages into the inbox, the rest at once.
-    fn take_in(&mut self, connection: &Arc<Connection>, bytes: &[u8], now: Instant) {
+    /// Everything that `bytes` brings: messages into the inbox, the rest at once. Returns how many of the bytes were not
+    /// looked at, because what came before them inflates to more than the hold takes and nothing may be dropped.
+    fn take_in(&mut self, connection: &Arc<Connection>, bytes: &[u8], now: Instant) -> usize {
         if self.closing.as_ref().is_some_and(|closing| !closing.still_reads()) {
-            return;
+            return 0;
         }
         let mut input = bytes;
         let mut arrived = false;
@@ -213,6 +241,7 @@ impl Link {
         let mut close = None;
         let mut violation = None;
         let mut answered = false;
+        let mut left = 0;
         let discards = connection.state() != State::Open;
         let spares = &connection.reactor().spares;
         let may_begin_large = bytes.len() >= LENDS_FROM;
@@ -242,11 +271,19 @@ impl Link {
                         inbox.push(message);
                         arrived = true;
                     }
+                    left = if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 };
+                    if left > 0 {
+                        break;
+                    }
                 }
                 Ok(Some(Event::Piece(piece))) => {
                     if !discards {
                         inbox.push_piece(piece);
                         piece_arrived = true;
+                    }
+                    left = if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 };
+                    if left > 0 {
+                        break;
                     }
                 }
                 Ok(Some(Event::Pong(payload))) => {
@@ -278,6 +315,7 @@ impl Link {
             self.write_out(connection);
         }
         self.after(connection, close, violation, now);
+        left
     }
 
     /// The same for the one event that completes a large message.
@@ -395,9 +433,7 @@ impl Link {
         if connection.paused.load(Ordering::SeqCst) && !self.must_pause(connection) {
             connection.paused.store(false, Ordering::SeqCst);
             self.watch(connection);
-            if self.stream.as_ref().is_some_and(Stream::has_buffered) {
-                connection.reactor().revisit(Arc::clone(connection));
-            }
+            self.revisit_unread(connection);
         }
     }
 
@@ -433,8 +469,10 @@ impl Link {
         if connection.full.load(Ordering::SeqCst) {
             self.has_room_again(connection);
         }
-        connection.paused.store(false, Ordering::SeqCst);
-        self.watch(connection);
+        if connection.paused.swap(false, Ordering::SeqCst) {
+            self.watch(connection);
+            self.revisit_unread(connection);
+        }
         if connection.reactor().is_dispatching_here() {
             self.schedule(connection, was_empty);
         } else {
@@ -503,6 +541,7 @@ impl Link {
             }
             stream.shutdown();
             drop(stream);
+            self.unread = (Vec::new(), 0);
             self.outbox.clear();
             self.outbox.shrink();
             connection.reactor().leave(self.key);

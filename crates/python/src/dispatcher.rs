@@ -28,6 +28,14 @@ struct Dispatcher {
 /// Touched with the GIL held, which is not released meanwhile: so no other thread holds it when a process forks.
 static DISPATCHER: Mutex<Option<Dispatcher>> = Mutex::new(None);
 
+/// Set for ever when the program ends: handlers that still wait for their turn may get none.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program has ended, and its handlers with it.
+pub(crate) fn has_stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst)
+}
+
 /// The reactor of the thread face; the first call starts its thread.
 pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
     let mut dispatcher = lock(&DISPATCHER);
@@ -165,6 +173,8 @@ pub(crate) fn shut_down(py: Python<'_>, timeout: f64) {
                 let _ = thread.join();
             }
         }
+        STOPPED.store(true, Ordering::SeqCst);
+        dispatcher.reactor.nudge();
     });
 }
 

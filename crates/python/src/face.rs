@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use sunsocket_net::{Connection, ListenerId, Listeners, State};
 
-use crate::{asyncio, payload};
+use crate::{asyncio, dispatcher, payload};
 
 mod delivery;
 mod tasks;
@@ -95,6 +95,10 @@ pub(crate) struct Face {
     changes: AtomicUsize,
     /// Somebody is firing messages of this connection, further up the stack or on another thread.
     firing: AtomicBool,
+    /// The program itself ended the connection: no message is owed to handlers.
+    ended_here: AtomicBool,
+    /// OnClose fires, or has: every message that was owed to handlers has fired.
+    close_fires: AtomicBool,
     /// asyncio: tasks in `recv`, and futures that wait for the connection to open, for room, for a pong.
     receivers: Mutex<VecDeque<Py<PyAny>>>,
     pub(crate) opening: Mutex<Option<Py<PyAny>>>,
@@ -132,6 +136,8 @@ impl Face {
             detour: AtomicBool::new(false),
             changes: AtomicUsize::new(0),
             firing: AtomicBool::new(false),
+            ended_here: AtomicBool::new(false),
+            close_fires: AtomicBool::new(false),
             receivers: Mutex::default(),
             opening: Mutex::default(),
             room: Mutex::default(),
@@ -270,6 +276,23 @@ impl Face {
     /// Whether nothing will happen any more in this process.
     pub(crate) fn is_over(&self) -> bool {
         self.connection.state() == State::Closed || self.connection.is_forked()
+    }
+
+    /// The program closes or drops the connection.
+    pub(crate) fn end_here(&self) {
+        self.ended_here.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a thread that waits for the close need wait no more: it is over, and messages from before that, which are
+    /// for handlers, have fired. Unless the caller is a handler itself, which they wait for, or none will run any more.
+    pub(crate) fn close_has_come(&self) -> bool {
+        self.is_over()
+            && (self.close_fires.load(Ordering::SeqCst)
+                || self.ended_here.load(Ordering::SeqCst)
+                || !self.has_message_handler()
+                || self.connection.is_forked()
+                || self.connection.reactor().is_dispatching_here()
+                || dispatcher::has_stopped())
     }
 
     /// Whether a handler of either signal is connected.

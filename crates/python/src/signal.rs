@@ -221,7 +221,11 @@ pub(crate) fn wait_for_message(
 }
 
 fn wait_for_close(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
-    if wait_until(py, face, until, || face.is_over())? { Ok(py.None()) } else { Err(timed_out("close")) }
+    if wait_until(py, face, until, || face.close_has_come())? {
+        Ok(py.None())
+    } else {
+        Err(timed_out("close"))
+    }
 }
 
 /// The next message off the hold, or a copy of the next that fires while there is a handler.

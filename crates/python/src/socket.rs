@@ -281,6 +281,7 @@ impl Socket {
         let was_open = self.face.connection.state() == State::Open;
         self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))?;
         if was_open {
+            self.face.end_here();
             self.face.discard();
         }
         Ok(())
@@ -345,6 +346,7 @@ impl Socket {
 
     /// Drops TCP at once, without a closing handshake (close code 1006).
     fn abort(&self) {
+        self.face.end_here();
         self.face.connection.abort();
     }
 

@@ -164,6 +164,8 @@ impl Face {
 
     pub(super) fn fire_close(&self, py: Python<'_>) {
         self.end_tasks(py);
+        self.close_fires.store(true, Ordering::SeqCst);
+        self.connection.reactor().nudge();
         let none = py.None();
         // Each is taken off before it runs, so that it runs once; those that come while it runs are late and run too.
         loop {
