@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import re
 import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ import sunsocket
 import sunsocket.aio
 from sunsocket import TLS, Deflate, WebSocket, _errors
 from sunsocket._options import DEFAULTS
+from sunsocket.echo import EchoServer
 from tests import markdown
 from tests.conftest import ROOT, SUNSOCKET
 
@@ -24,7 +26,7 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 #: What every Luau has. The libraries are named on the page.
 STANDARD = {
-    *("_G", "_VERSION", "assert", "collectgarbage", "error", "gcinfo", "getfenv", "getmetatable", "integer", "ipairs"),
+    *("_G", "_VERSION", "assert", "collectgarbage", "error", "gcinfo", "getfenv", "getmetatable", "ipairs"),
     *("newproxy", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select", "setfenv"),
     *("setmetatable", "tonumber", "tostring", "type", "typeof", "unpack", "xpcall"),
 }
@@ -140,6 +142,22 @@ def test_flags(page, heading):
     help_text = subprocess.run([SUNSOCKET, "run", "--help"], capture_output=True, text=True, check=True).stdout
     flags = set(re.findall(r"^  (--\S+(?: [^ ]\S*(?: VALUE\")?)?)(?:  |$)", help_text, re.MULTILINE))
     assert set(table(page, heading)) == flags
+
+
+def test_the_echo_server():
+    section = markdown.section(CLASS, "An echo server")
+    parameters, flags = section.split("Its properties")
+    shown = {markdown.code(cells[0])[0]: value(cells[1]) for cells in markdown.rows(parameters)}
+    assert shown == {
+        name: each.default for name, each in inspect.signature(EchoServer).parameters.items() if name != "self"
+    }
+    properties = {name for name, _ in inspect.getmembers(EchoServer, inspect.isdatadescriptor) if name[0] != "_"}
+    assert properties <= set(markdown.code(flags))
+    command = [sys.executable, "-m", "sunsocket.echo", "--help"]
+    help_text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {markdown.code(cells[0])[0] for cells in markdown.rows(flags)} == set(
+        re.findall(r"^  (--\S+(?: [A-Z]+)?)", help_text, re.MULTILINE)
+    )
 
 
 def test_the_globals_of_a_script(run_luau):
