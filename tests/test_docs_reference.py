@@ -269,6 +269,14 @@ def test_files_and_functions_that_a_page_names_exist(page):
             )
 
 
+def test_each_folder_of_tests_has_a_row():
+    shown = {
+        name for cells in markdown.rows(markdown.section(CONTRIBUTING, "Tests")) for name in markdown.code(cells[0])
+    }
+    folders = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders | {"tests/servers", "model", "fuzz", "compliance"} <= shown
+
+
 def test_the_targets_of_make():
     targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     shown = {name.removeprefix("make ") for name in table(CONTRIBUTING, "Start")}
