@@ -73,7 +73,11 @@ pub(crate) fn run_script(
     })
 }
 
-/// Whether a script's connections could have these headers and trust these certificates: said before the script runs.
+/// Whether a script's connections could have these headers and trust these certificates (PEM).
+///
+/// Raises:
+///     ValueError: A header that cannot be sent, or that the handshake writes.
+///     TLSError: These are no certificates.
 #[pyfunction]
 #[pyo3(signature = (*, headers, ca_data))]
 pub(crate) fn check_script_options(
