@@ -11,6 +11,7 @@ OTHERS ?= 3.12 3.13
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO := $(shell command -v cargo 2>/dev/null)
+OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 RUST := $(shell find crates -type f) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
@@ -24,6 +25,9 @@ needs:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed and was not found; install it, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) has no venv module; install it (Debian: apt install python3-venv)"; exit 1; }
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null || { echo "make: a C++ compiler is needed for Luau and was not found; install g++ or clang"; exit 1; }
+	@test -z "$(CARGO)" || { have=$$(rustc --version 2>/dev/null | sed -n 's/^rustc \([0-9.]*\).*/\1/p'); \
+		test "$$(printf '%s\n' $(OLDEST_RUST) "$$have" | sort -V | head -n 1)" = $(OLDEST_RUST) || \
+		{ echo "make: Rust $(OLDEST_RUST) or newer is needed and rustc on PATH is $${have:-none}; run rustup update, or take cargo off PATH: the build then fetches a toolchain"; exit 1; }; }
 
 $(BIN)/.ready: requirements-dev.txt | needs
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,17 @@ run() {
     while IFS= read -r line; do closing+=("$name: $line"); done < <(grep -E "$pattern" "$log")
 }
 
+# fill INTERPRETER VENV: makes a virtual environment that has what the tests need, and the wheel.
+fill() {
+    local interpreter=$1 venv=$2
+    if [ ! -e "$venv/.ready" ] || [ requirements-dev.txt -nt "$venv/.ready" ]; then
+        "$interpreter" -m venv "$venv" &&
+            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt &&
+            touch "$venv/.ready" || return
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+}
+
 run lint '^lint: ' scripts/lint.sh
 if command -v cargo >/dev/null; then
     run fuzz '^fuzz: ' env SECONDS_EACH="${FUZZ_SECONDS:-5}" scripts/fuzz.sh
@@ -47,12 +58,11 @@ for version in ${OTHERS:-}; do
         continue
     fi
     venv=.venv-$version
-    if [ ! -e "$venv/.ready" ] || [ requirements-dev.txt -nt "$venv/.ready" ]; then
-        "$interpreter" -m venv "$venv" &&
-            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt &&
-            touch "$venv/.ready"
+    if ! fill "$interpreter" "$venv"; then
+        status=1
+        closing+=("python $version: FAILED: $venv could not be made, or the wheel not be installed into it")
+        continue
     fi
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
     run "python $version" '^=* *[0-9]+ (passed|failed|error)' env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q -n $jobs
 done
 

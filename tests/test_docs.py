@@ -8,7 +8,8 @@
 
 The examples connect to names like ``echo.example``. Not their text but their surroundings lead them to the servers
 here: Python programs start with ``PRELUDE`` (as ``sitecustomize``), which adds ``resolve`` and ``tls`` to ``connect``;
-scripts get ``--resolve`` and ``--cacert``; in a console block the address 127.0.0.1:8443 becomes the server's.
+scripts get ``--resolve`` and ``--cacert``; in a console block the address 127.0.0.1:8443 becomes the server's, and the
+port 8444 a free one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +122,9 @@ class Stage:
         """Runs the commands of a console block."""
         status = 0
         for command, shown in commands(block):
+            if "8444" in command:
+                port = free_port()
+                command, shown = command.replace("8444", port), [line.replace("8444", port) for line in shown]
             words = shlex.split(command.replace("127.0.0.1:8443", f"127.0.0.1:{self.secure.port}"))
             if words[0] in NOT_RUN or words[:3] == ["python", "-m", "pytest"]:
                 assert not shown, f"{block}: what {words[0]} prints is not compared: leave it out"
@@ -140,6 +145,11 @@ class Stage:
         pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in shown)
         assert re.fullmatch(pattern, outcome.stdout), f"{block}: {shlex.join(words)}\n{outcome}"
         return outcome.status
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
 
 
 def file_name(block: markdown.Block) -> str | None:

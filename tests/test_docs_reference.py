@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import re
 import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +16,7 @@ import sunsocket
 import sunsocket.aio
 from sunsocket import TLS, Deflate, WebSocket, _errors
 from sunsocket._options import DEFAULTS
+from sunsocket.echo import EchoServer
 from tests import markdown
 from tests.conftest import ROOT, SUNSOCKET
 
@@ -24,7 +26,7 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 #: What every Luau has. The libraries are named on the page.
 STANDARD = {
-    *("_G", "_VERSION", "assert", "collectgarbage", "error", "gcinfo", "getfenv", "getmetatable", "integer", "ipairs"),
+    *("_G", "_VERSION", "assert", "collectgarbage", "error", "gcinfo", "getfenv", "getmetatable", "ipairs"),
     *("newproxy", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select", "setfenv"),
     *("setmetatable", "tonumber", "tostring", "type", "typeof", "unpack", "xpcall"),
 }
@@ -142,6 +144,22 @@ def test_flags(page, heading):
     assert set(table(page, heading)) == flags
 
 
+def test_the_echo_server():
+    section = markdown.section(CLASS, "An echo server")
+    parameters, flags = section.split("Its properties")
+    shown = {markdown.code(cells[0])[0]: value(cells[1]) for cells in markdown.rows(parameters)}
+    assert shown == {
+        name: each.default for name, each in inspect.signature(EchoServer).parameters.items() if name != "self"
+    }
+    properties = {name for name, _ in inspect.getmembers(EchoServer, inspect.isdatadescriptor) if name[0] != "_"}
+    assert properties <= set(markdown.code(flags))
+    command = [sys.executable, "-m", "sunsocket.echo", "--help"]
+    help_text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {markdown.code(cells[0])[0] for cells in markdown.rows(flags)} == set(
+        re.findall(r"^  (--\S+(?: [A-Z]+)?)", help_text, re.MULTILINE)
+    )
+
+
 def test_the_globals_of_a_script(run_luau):
     script = """
     local seen, globals = {}, getgenv()
@@ -249,6 +267,14 @@ def test_files_and_functions_that_a_page_names_exist(page):
             assert re.search(rf"fn {name}\b" if name[0].islower() else rf"^ +{name}\b", rust, re.MULTILINE), (
                 f"{page.name}: there is no {text}"
             )
+
+
+def test_each_folder_of_tests_has_a_row():
+    shown = {
+        name for cells in markdown.rows(markdown.section(CONTRIBUTING, "Tests")) for name in markdown.code(cells[0])
+    }
+    folders = {f"tests/{path.parent.name}" for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders | {"tests/servers", "model", "fuzz", "compliance"} <= shown
 
 
 def test_the_targets_of_make():

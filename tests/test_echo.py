@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sunsocket import TLS, WebSocket
+from sunsocket import TLS, TLSError, WebSocket
 from sunsocket.echo import EchoServer
 
 
@@ -38,6 +38,14 @@ def test_over_wss_for_its_address_too():
         with WebSocket.connect(f"wss://{server.host}:{server.port}/", tls=TLS(ca_data=server.ca_pem)) as ws:
             ws.Send("Hello")
             assert ws.recv(5) == "Hello"
+
+
+def test_a_name_that_no_certificate_can_be_made_for_is_refused(capfd):
+    with EchoServer(tls=True) as server:
+        options = {"tls": TLS(ca_data=server.ca_pem), "resolve": {"*": f"127.0.0.1:{server.port}"}}
+        with pytest.raises(TLSError, match="dropped TCP during the TLS handshake"):
+            WebSocket.connect("wss://a_b.example", **options)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_ws_server_has_no_certificate():

@@ -41,7 +41,7 @@ impl Events {
 }
 
 std::thread_local! {
-    /// Every so manieth wake-up gets lost; 0: none. For the test that shows that this is found.
+    /// Whether every wake-up gets lost: for the test that shows that this is found.
     pub(crate) static LOSES_WAKE_UPS: Cell<bool> = const { Cell::new(false) };
 }
 

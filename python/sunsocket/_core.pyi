@@ -287,13 +287,21 @@ def shut_down(timeout: float) -> None:
 def after_fork_in_child() -> None:
     """The child of a fork: the thread and its reactor stayed in the parent."""
 
+def check_script_options(*, headers: list[tuple[str, str]], ca_data: bytes | None) -> None:
+    """Whether a script's connections could have these headers and trust these certificates (PEM).
+
+    Raises:
+        ValueError: A header that cannot be sent, or that the handshake writes.
+        TLSError: These are no certificates.
+    """
+
 def run_script(
     path: str,
     args: list[bytes],
     *,
     resolve: list[tuple[str, int, str]],
-    ca_file: str | PathLike[str] | None,
     ca_data: bytes | None,
+    server_hostname: str | None,
     verify: bool,
     headers: list[tuple[str, str]],
     compression: tuple[int, int, int, int, bool, bool] | None,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import ssl
 import threading
 from types import TracebackType
@@ -83,6 +84,7 @@ class EchoServer:
         return pem
 
     def __enter__(self) -> Self:
+        _look_for_descriptors()
         self._thread.start()
         self._started.wait()
         if self._failure is not None:
@@ -130,13 +132,26 @@ class EchoServer:
             contexts[name] = context
             return context
 
-        def choose(connection: Any, asked: str | None, _: ssl.SSLContext) -> None:
+        def choose(connection: Any, asked: str | None, _: ssl.SSLContext) -> int | None:
             if asked is not None:
-                connection.context = contexts.get(asked) or make(asked)
+                try:
+                    connection.context = contexts.get(asked) or make(asked)
+                except ValueError:
+                    # No certificate can be for it: a name with an underscore.
+                    return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            return None
 
         context = make(name)
         context.sni_callback = choose
         return context
+
+
+def _look_for_descriptors() -> None:
+    """Raises OSError when there are too few to start with: a loop that cannot be made complains of that at length."""
+    with contextlib.ExitStack() as stack:
+        # The loop's three, the listening socket, the file by way of which a certificate is loaded.
+        for _ in range(5):
+            stack.enter_context(open(os.devnull))
 
 
 async def _echo(connection: Any) -> None:

@@ -55,14 +55,22 @@ def test_python_runs_it_as_a_module():
         (("--resolve", "example.com:443:localhost:1"), "is not HOST:PORT:ADDRESS[:PORT]"),
         (("--resolve", "example.com:443:127.0.0.1:70000"), "is not HOST:PORT:ADDRESS[:PORT]"),
         (("--resolve", "example.com:443:[::1"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "*:443:127.0.0.1"), "is not HOST:PORT:ADDRESS[:PORT]"),
+        (("--resolve", "b\xfccher.example:443:127.0.0.1"), "is not HOST:PORT:ADDRESS[:PORT]"),
         (("--header", "no colon"), "'no colon' is not \"Name: value\""),
         (("--header", ": no name"), 'is not "Name: value"'),
-        (("--header", "X: a\r\nY: b"), "a line break"),
-        (("--header", "X y: a"), "is not a header's name"),
+        (("--header", "X: a\r\nY: b"), "argument --header: the value of the header \"X\" contains '\\r'"),
+        (("--header", "X: a\n"), "argument --header: the value of the header \"X\" contains '\\n'"),
+        (("--header", "X y: a"), "argument --header: the header name \"X y\" contains ' '"),
+        (("--header", "X: \udcff"), "argument --header: the header 'X' is not valid UTF-8"),
+        (("--header", "host: a"), "argument --header: the header Host cannot be set: it follows from the URL"),
+        (("--header", "Sec-WebSocket-Protocol: a"), "Sec-WebSocket-Protocol cannot be set by scripts"),
         (("--unknown",), "unrecognized arguments: --unknown"),
         (("--cacert",), "required: FILE"),
         (("--cacert", "missing.pem"), "the file of --cacert 'missing.pem' does not exist"),
         (("--cacert", "tests"), "the file of --cacert 'tests' is a directory"),
+        (("--cacert", "pyproject.toml"), "the file of --cacert 'pyproject.toml' holds no certificate in PEM"),
+        (("--insecure", "--cacert", "pyproject.toml"), "the file of --cacert 'pyproject.toml' holds no certificate"),
         (("--local-echo", "--cacert", "pyproject.toml"), "leave --resolve and --cacert out"),
     ],
 )
@@ -105,6 +113,50 @@ def test_local_echo_names_the_missing_extra(tmp_path, monkeypatch, capsys):
     assert said.out == ""
     assert said.err.startswith("sunsocket run: the echo server needs")
     assert "trustme is missing" in said.err
+
+
+# Leaves a number of descriptors free, and gives all back at the end, for what measures coverage.
+SHORT_OF_DESCRIPTORS = """
+import os, resource, sys
+import trustme, websockets.asyncio.server
+import sunsocket.echo
+from sunsocket.cli import main
+allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+free = os.dup(2)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free + int(sys.argv[1]), allowed[1]))
+status = main(["run", *sys.argv[2:]])
+resource.setrlimit(resource.RLIMIT_NOFILE, allowed)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("free", "flags", "said"),
+    [
+        *((free, (), "sunsocket: cannot start: Too many open files") for free in (1, 2)),
+        *(
+            (free, ("--local-echo",), "sunsocket run: the echo server of --local-echo cannot be")
+            for free in range(1, 8)
+        ),
+    ],
+)
+def test_too_few_descriptors_are_said_in_one_line(run_python, tmp_path, free, flags, said):
+    path = tmp_path / "script.luau"
+    path.write_text("print('ran')")
+    outcome = run_python(SHORT_OF_DESCRIPTORS, str(free), *flags, str(path))
+    assert (outcome.stdout, outcome.status) == ("", 1), outcome
+    assert outcome.stderr.startswith(said), outcome
+    assert "Too many open files" in outcome.stderr, outcome
+    assert outcome.stderr.count("\n") == 1, outcome
+
+
+def test_the_certificates_may_come_out_of_a_pipe(certificates, secure_echo, tmp_path):
+    path = tmp_path / "script.luau"
+    path.write_text("for _ = 1, 2 do WebSocket.connect(...):Close() end print('twice')")
+    command = ["bash", "-c", '"$0" run --cacert <(cat "$1") "$2" "$3"', SUNSOCKET, certificates.ca_file, path]
+    done = subprocess.run([*command, secure_echo.url], capture_output=True, text=True, timeout=20, env=environment())
+    assert (done.stdout, done.stderr, done.returncode) == ("twice\n", "", 0)
 
 
 def test_the_script_is_required():

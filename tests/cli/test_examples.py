@@ -61,6 +61,20 @@ def test_on_message_with_local_echo(start_luau):
     assert (stdout, stderr, process.returncode) == ("", "", 130)
 
 
+def test_local_echo_serves_hosts_that_no_certificate_can_be_made_for(run_luau):
+    script = """
+for _, url in {"wss://a_b.example", "wss://a_b", "wss://127.0.0.1", "wss://x--y.example"} do
+    local ws = WebSocket.connect(url)
+    ws:Send(url)
+    print(ws.OnMessage:Wait())
+    ws:Close()
+end
+"""
+    outcome = run_luau(script, "--local-echo")
+    said = "wss://a_b.example\nwss://a_b\nwss://127.0.0.1\nwss://x--y.example\n"
+    assert (outcome.stdout, outcome.stderr, outcome.status) == (said, "", 0), outcome
+
+
 def test_local_echo_serves_ws_too(run_luau):
     script = """
 local ws = WebSocket.connect("ws://anything.example:1234/path")

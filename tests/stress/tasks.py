@@ -11,15 +11,14 @@ import logging
 import random
 import sys
 import time
-import traceback
-from collections import Counter
 
 import uvloop
 
 from sunsocket import ConnectionClosed
 from sunsocket.aio import WebSocket
-from tests.stress.ledger import Broken, Ledger, Session
+from tests.stress.ledger import Broken, Session
 from tests.stress.measure import Holdings, settled
+from tests.stress.shared import Shared, counts, fail, failures
 
 TASKS = 24
 MOST_LINKS = 16
@@ -28,38 +27,16 @@ GROWTH = 16 << 20
 BUSY = 2.5
 OPTIONS = {"ping_interval": 0.25, "ping_timeout": 8.0, "close_timeout": 5.0}
 
-failures: list[str] = []
-counts: Counter[str] = Counter()
 
-
-def fail(what: str) -> None:
-    failures.append(what)
-    traceback.print_exc()
-
-
-class Link:
+class Link(Shared):
     """One connection, shared by all tasks."""
 
-    serial = 0
-
     def __init__(self, ws: WebSocket, seed: int) -> None:
-        Link.serial += 1
-        self.ledger = Ledger(f"link {Link.serial}")
-        self.random = random.Random(seed)
-        self.over = self.closing = False
+        super().__init__(seed)
         self.taking = asyncio.Lock()
         self.handler: object = None
         self.ws = ws
         ws.OnClose.Connect(self.closed)
-
-    def closed(self) -> None:
-        try:
-            self.ledger.closed()
-            # What ends because another link broke is not to hide that one.
-            if not self.closing and not failures:
-                raise Broken(f"{self.ledger.name} was lost: {self.ws.error!r} {self.ws.close_code}")
-        except Broken:
-            fail("close")
 
     async def send(self, sender: str, rng: random.Random) -> None:
         if self.over or len(self.ledger.outstanding) > IN_FLIGHT:

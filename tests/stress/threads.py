@@ -12,12 +12,11 @@ import random
 import sys
 import threading
 import time
-import traceback
-from collections import Counter
 
 from sunsocket import ConnectionClosed, WebSocket
-from tests.stress.ledger import Broken, Ledger, Session
+from tests.stress.ledger import Broken, Session
 from tests.stress.measure import Holdings, settled
+from tests.stress.shared import Shared, counts, fail, failures
 
 THREADS = 8
 MOST_LINKS = 16
@@ -26,39 +25,17 @@ GROWTH = 16 << 20
 BUSY = 2.5  # seconds: many ping intervals
 OPTIONS = {"ping_interval": 0.25, "ping_timeout": 8.0, "close_timeout": 5.0, "daemon": True}
 
-failures: list[str] = []
-counts: Counter[str] = Counter()
 
-
-def fail(what: str) -> None:
-    failures.append(what)
-    traceback.print_exc()
-
-
-class Link:
+class Link(Shared):
     """One connection, shared by all threads."""
 
-    serial = 0
-
     def __init__(self, url: str, seed: int) -> None:
-        Link.serial += 1
-        self.ledger = Ledger(f"link {Link.serial}")
-        self.random = random.Random(seed)
-        self.over = self.closing = False
+        super().__init__(seed)
         # Whoever changes how messages are taken, or takes them: one thread.
         self.taking = threading.RLock()
         self.handlers: list[object] = []
         self.ws = WebSocket.connect(url, **OPTIONS)
         self.ws.OnClose.Connect(self.closed)
-
-    def closed(self) -> None:
-        try:
-            self.ledger.closed()
-            # What ends because another link broke is not to hide that one.
-            if not self.closing and not failures:
-                raise Broken(f"{self.ledger.name} was lost: {self.ws.error!r} {self.ws.close_code}")
-        except Broken:
-            fail("close")
 
     def send(self, sender: str, rng: random.Random) -> None:
         if self.over or len(self.ledger.outstanding) > IN_FLIGHT:

@@ -2,8 +2,8 @@
 //!
 //! A thread that waits (`recv`, `Wait`, room to write) turns the reactor itself, so that a request-reply loop costs no
 //! hand-over between threads. One of the waiting threads leads; the others follow, asleep until the leader has turned
-//! or leaves. The owner gives way while anybody pulls and looks every 10 ms whether that is still so (the grace period):
-//! between two calls of `recv` nothing is handed back and forth.
+//! or leaves. The owner gives way while anybody pulls and looks now and then whether that is still so (every grace period,
+//! see `park`): between two calls of `recv` nothing is handed back and forth.
 //!
 //! What such a thread sends is gathered, and the next `recv` writes it. It may never come, so the owner writes too. To be
 //! woken for every message would cost more than all the rest of it: once woken, the owner looks by itself at intervals

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sunsocket_wire::{Credentials, DeflateOffer, Url};
 
+use crate::connect;
 use crate::error::Error;
 
 /// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves
@@ -84,6 +85,14 @@ impl ConnectOptions {
             write_limit: WriteLimit::default(),
             resolve: None,
         })
+    }
+
+    /// Whether everything can be used that can be checked before anything is sent; connecting asks this too.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, or `Tls` for a certificate or key that cannot be used.
+    pub fn check(&self) -> Result<(), Error> {
+        connect::prepare(self).map(drop)
     }
 
     /// Whether the program gives a header of this name.

@@ -71,7 +71,7 @@ fn build(options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
         let verifier = rustls_platform_verifier::Verifier::new(provider).map_err(|error| {
             let text = format!(
                 "the system's trusted certificates cannot be used: {error}; install them (the package \
-                 ca-certificates), or give ca_file"
+                 ca-certificates), or give ca_file (--cacert)"
             );
             Error::new(ErrorKind::Tls, text)
         })?;
@@ -216,18 +216,18 @@ fn certificate_problem(problem: &CertificateError) -> String {
         }
         CertificateError::UnknownIssuer => {
             "its certificate is signed by nobody that is trusted here (self-signed, or by a private CA); if you \
-             trust it, give its CA's certificate as ca_file"
+             trust it, give its CA's certificate as ca_file (--cacert)"
                 .to_owned()
         }
         CertificateError::BadSignature => {
             "its certificate names a CA that is trusted here, but another key has signed it; was that CA made anew \
-             (then give its new certificate as ca_file), or does somebody stand between?"
+             (then give its new certificate as ca_file, --cacert), or does somebody stand between?"
                 .to_owned()
         }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             "its certificate is self-signed (a CA's own certificate); if you trust it, have it signed by a CA and \
-             give that CA's certificate as ca_file"
+             give that CA's certificate as ca_file (--cacert)"
                 .to_owned()
         }
         other => format!("its certificate was refused: {other}"),

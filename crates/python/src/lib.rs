@@ -30,7 +30,7 @@ mod _core {
     #[pymodule_export]
     use super::options::Options;
     #[pymodule_export]
-    use super::script::run_script;
+    use super::script::{check_script_options, run_script};
     #[pymodule_export]
     use super::signal::{Signal, SignalConnection};
     #[pymodule_export]

@@ -9,21 +9,22 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sunsocket_luau::{RunOptions, run};
-use sunsocket_net::Resolve;
+use sunsocket_net::{ConnectOptions, Resolve};
 
+use crate::errors;
 use crate::options::{Offer, offer};
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_file, ca_data, verify, headers, compression, max_redirects, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
     path: PathBuf,
     args: Vec<Vec<u8>>,
     resolve: Vec<(String, u16, String)>,
-    ca_file: Option<PathBuf>,
     ca_data: Option<Vec<u8>>,
+    server_hostname: Option<String>,
     verify: bool,
     headers: Vec<(String, String)>,
     compression: Option<Offer>,
@@ -38,8 +39,8 @@ pub(crate) fn run_script(
             configure: Box::new(move |options| {
                 let scheme = if options.url.is_secure() { "wss://*" } else { "ws://*" };
                 options.resolve = resolver(&resolve, scheme);
-                options.tls.ca_file.clone_from(&ca_file);
                 options.tls.ca_data.clone_from(&ca_data);
+                options.tls.server_hostname.clone_from(&server_hostname);
                 options.tls.verify = verify;
                 options.headers.extend(headers.iter().cloned());
                 options.compression = compression.map(offer);
@@ -70,6 +71,28 @@ pub(crate) fn run_script(
             _ => Ok(status),
         }
     })
+}
+
+/// Whether a script's connections could have these headers and trust these certificates (PEM).
+///
+/// Raises:
+///     ValueError: A header that cannot be sent, or that the handshake writes.
+///     TLSError: These are no certificates.
+#[pyfunction]
+#[pyo3(signature = (*, headers, ca_data))]
+pub(crate) fn check_script_options(
+    py: Python<'_>,
+    headers: Vec<(String, String)>,
+    ca_data: Option<Vec<u8>>,
+) -> PyResult<()> {
+    // Only wss looks at certificates, and without any given it would read the system's.
+    let url = if ca_data.is_some() { "wss://localhost/" } else { "ws://localhost/" };
+    let checked = ConnectOptions::new(url).and_then(|mut options| {
+        options.headers = headers;
+        options.tls.ca_data = ca_data;
+        options.check()
+    });
+    checked.map_err(|error| errors::raise(py, &error))
 }
 
 type Entry = (String, u16, SocketAddr);

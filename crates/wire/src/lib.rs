@@ -1,4 +1,4 @@
-//! The client's side of RFC 6455 as pure state machines: bytes in, events out; bytes to write, out.
+//! The client's side of RFC 6455 and RFC 7692 as pure state machines: bytes in, events out; bytes to write, out.
 //!
 //! No socket, clock, thread or randomness is known here: whoever drives it brings the bytes, the masking keys and the
 //! nonce, so that every test can fix them.

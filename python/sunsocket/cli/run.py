@@ -9,15 +9,16 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from .. import _deflate, _options
+from .. import _core, _deflate, _options
+from .._errors import TLSError
 
 EPILOG = """\
 exit status:
   0    the script has ended
-  1    its main thread failed, or it has a syntax error
-  2    it could not be started
+  1    its main thread failed, it has a syntax error, or the system lacks what running it takes
+  2    nothing was run: a flag is wrong, a file cannot be read, or the extra echo is missing
   130  Ctrl-C was pressed; open sockets were closed with 1001
 
 examples:
@@ -33,7 +34,8 @@ def _resolve(text: str) -> tuple[str, int, str]:
     problem = argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT:ADDRESS[:PORT]")
     host, colon, rest = text.partition(":")
     port, colon2, address = rest.partition(":")
-    if not (host and colon and colon2 and port.isdecimal() and 0 < int(port) < 65536):
+    # A host of any other form is in no URL: the entry would be there in vain.
+    if not (re.fullmatch(r"[A-Za-z0-9._-]+", host) and colon and colon2 and port.isdecimal() and 0 < int(port) < 65536):
         raise problem
     if address.startswith("["):
         ip, bracket, tail = address[1:].partition("]")
@@ -57,12 +59,18 @@ def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise argparse.ArgumentTypeError(f'{text!r} is not "Name: value"')
-    name, value = name.strip(), value.strip()
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-        raise argparse.ArgumentTypeError(f"{name!r} is not a header's name")
-    if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-        raise argparse.ArgumentTypeError(f"{text!r} has a line break or another control character in it")
-    return name, value
+    header = name.strip(), value.strip(" \t")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"the header {header[0]!r} is not valid UTF-8") from None
+    if header[0].lower() == "sec-websocket-protocol":
+        raise argparse.ArgumentTypeError("the header Sec-WebSocket-Protocol cannot be set by scripts in this version")
+    try:
+        _core.check_script_options(headers=[header], ca_data=None)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("cannot connect to ws://localhost/: ")) from None
+    return header
 
 
 def _compression(text: str) -> tuple[int, int, int, int, bool, bool] | None:
@@ -133,54 +141,81 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _fail(text: str) -> int:
+class _Unusable(Exception):
+    """A file that the command was given cannot be used."""
+
+
+def _fail(text: str, status: int = 2) -> int:
     print(f"sunsocket run: {text}", file=sys.stderr)
-    return 2
+    return status
 
 
-def _unreadable(path: str, what: str) -> str | None:
-    """Why the file cannot be read, if it cannot."""
+def _open(path: str, what: str) -> IO[bytes]:
+    """Opens a file, or says why it cannot be read.
+
+    Raises:
+        _Unusable: It cannot be.
+    """
     if not os.path.exists(path):
-        return f"{what} {path!r} does not exist"
+        raise _Unusable(f"{what} {path!r} does not exist")
     if os.path.isdir(path):
-        return f"{what} {path!r} is a directory"
+        raise _Unusable(f"{what} {path!r} is a directory")
     try:
-        with open(path, "rb"):
-            return None
+        return open(path, "rb")
     except OSError as error:
-        return f"{what} {path!r} cannot be read: {error.strerror}"
+        raise _Unusable(f"{what} {path!r} cannot be read: {error.strerror}") from None
+
+
+def _certificates(path: str) -> bytes:
+    """What is in the file of ``--cacert``. It is read once: it may be a pipe.
+
+    Raises:
+        _Unusable: It cannot be read, or holds no certificates.
+    """
+    what = "the file of --cacert"
+    with _open(path, what) as file:
+        pem = file.read()
+    try:
+        _core.check_script_options(headers=[], ca_data=pem)
+    except TLSError as error:
+        raise _Unusable(str(error).replace("ca_data", f"{what} {path!r}", 1)) from None
+    return pem
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the script and returns the exit status."""
-    problem = _unreadable(options.script, "the script")
-    if problem is None and options.cacert is not None:
-        problem = _unreadable(options.cacert, "the file of --cacert")
-    if problem is not None:
-        return _fail(problem)
-    from .. import _core
-
+    if options.local_echo and (options.cacert is not None or options.resolve):
+        return _fail("--local-echo sends every connection to itself: leave --resolve and --cacert out")
+    ca_data: bytes | None = None
+    try:
+        _open(options.script, "the script").close()
+        if options.cacert is not None:
+            ca_data = _certificates(options.cacert)
+    except _Unusable as problem:
+        return _fail(str(problem))
     with contextlib.ExitStack() as stack:
         resolve: list[tuple[str, int, str]] = options.resolve
-        ca_data: bytes | None = None
+        server_hostname: str | None = None
         if options.local_echo:
-            if options.cacert or options.resolve:
-                return _fail("--local-echo sends every connection to itself: leave --resolve and --cacert out")
             from ..echo import EchoServer
 
             try:
                 plain, secure = stack.enter_context(EchoServer()), stack.enter_context(EchoServer(tls=True))
             except ImportError as error:
                 return _fail(str(error))
+            except OSError as error:
+                return _fail(f"the echo server of --local-echo cannot be started: {error.strerror or error}", status=1)
             resolve = [("ws://*", 0, f"127.0.0.1:{plain.port}"), ("wss://*", 0, f"127.0.0.1:{secure.port}")]
             ca_data = secure.ca_pem
+            # A URL may have a host that no certificate can be made for: a name with an underscore.
+            server_hostname = "localhost"
         color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         return _core.run_script(
             os.fspath(Path(options.script)),
             [os.fsencode(arg) for arg in options.args],
             resolve=resolve,
-            ca_file=options.cacert,
             ca_data=ca_data,
+            server_hostname=server_hostname,
             verify=not options.insecure,
             headers=options.header,
             compression=options.compression,
