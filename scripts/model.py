@@ -79,21 +79,21 @@ BUGS = [
     ),
     Bug(
         "reading pauses without a second look for room",
-        "link.rs",
+        "link/receiving.rs",
         "        if !self.must_pause(connection) {\n            return self.resume(connection);\n        }",
         "",
     ),
     Bug(
         "reading pauses for senders that wait",
-        "link.rs",
+        "link/receiving.rs",
         "self.is_full() && self.overdrafts > 0 && !self.broken",
         "self.is_full() && !self.broken",
     ),
     Bug(
-        "plaintext left inside TLS is not visited again",
-        "link.rs",
-        "            self.watch(connection);\n            if self.stream.as_ref().is_some_and(Stream::has_buffered) {",
-        "            self.watch(connection);\n            if false {",
+        "what was read and not looked at is not visited again",
+        "link/receiving.rs",
+        "            self.watch(connection);\n            self.revisit_unread(connection);",
+        "            self.watch(connection);",
     ),
     Bug(
         "a loop sleeps on without a look at the lists",
@@ -139,7 +139,7 @@ BUGS = [
     ),
     Bug(
         "whoever takes the last message before a violation is not seen",
-        "link.rs",
+        "link/receiving.rs",
         "                if !connection.holds_messages() {",
         "                if false {",
     ),
