@@ -137,3 +137,32 @@ def test_empty_fragments_are_no_pieces(face, raw_server):
         ws.Close()
 
     face.run(test)
+
+
+def test_a_message_in_pieces_inside_another_one_is_refused_and_whole_ones_follow(face, joined):
+    url, messages = joined
+
+    async def test():
+        ws = await face.connect(url)
+
+        def pieces():
+            yield "a"
+            ws.Send("whole")
+            with pytest.raises(RuntimeError, match="send it afterwards"):
+                ws.Send(["x", "y"])
+            yield "b"
+
+        async def async_pieces():
+            yield "a"
+            await ws.Send("whole")
+            with pytest.raises(RuntimeError, match="send it afterwards"):
+                await ws.Send(["x", "y"])
+            yield "b"
+
+        await face.do(ws.Send(async_pieces() if face.is_async else pieces()))
+        await face.do(ws.Send(["c", "d"]))
+        ws.Close()
+        await face.do(ws.OnClose.Wait(5))
+
+    face.run(test)
+    assert messages == [b"ab", b"whole", b"cd"]

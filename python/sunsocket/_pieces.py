@@ -7,6 +7,7 @@ follow: it is closed with 1011 then.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
@@ -15,13 +16,26 @@ from . import _core
 #: "Internal error" (RFC 6455 section 7.4.1).
 UNFINISHED = (1011, "a message could not be finished")
 
+#: What is being sent: the socket and the thread or task, by their numbers.
+_under_way: set[tuple[int, int]] = set()
+
+
+def _check_not_inside(socket: _core.Socket, sender: int) -> None:
+    """Refuses to wait for the end of a message whose next piece this very call is to make."""
+    if (id(socket), sender) in _under_way:
+        raise RuntimeError(
+            "cannot send a message in pieces from inside the iterable of another one on the same socket: "
+            "it would wait for the end of that; send it afterwards, or in one piece"
+        )
+
 
 class _Pieces:
     """Checks that all pieces are of one kind, and gives up what cannot be finished."""
 
-    def __init__(self, socket: Any, first: Any) -> None:
+    def __init__(self, socket: Any, first: Any, sender: int) -> None:
         self.socket = socket
         self.is_text = isinstance(first, str)
+        self.key = (id(socket), sender)
 
     def check(self, piece: Any) -> Any:
         if isinstance(piece, str) is not self.is_text:
@@ -30,9 +44,11 @@ class _Pieces:
         return piece
 
     def __enter__(self) -> _Pieces:
+        _under_way.add(self.key)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _under_way.discard(self.key)
         if kind is not None:
             self.socket.Close(*UNFINISHED)
 
@@ -42,10 +58,12 @@ def send(socket: _core.Socket, pieces: Iterable[Any], text: bool | None, compres
     if not hasattr(pieces, "__iter__"):
         raise TypeError("an asynchronous iterable can be sent on sunsocket.aio alone")
     iterator = iter(pieces)
+    sender = threading.get_ident()
     for first in iterator:
+        _check_not_inside(socket, sender)
         while not socket._begin_pieces(first, text, compress):
             socket._wait_pieces()
-        with _Pieces(socket, first) as checked:
+        with _Pieces(socket, first, sender) as checked:
             socket._send_piece(first, False)
             for piece in iterator:
                 socket._send_piece(checked.check(piece), False)
@@ -57,13 +75,15 @@ async def send_async(
 ) -> None:
     """The same from an iterable or an asynchronous iterable; waits while there is no room."""
     iterator = _iterate(pieces)
+    sender = id(asyncio.current_task())
     async for first in iterator:
+        _check_not_inside(socket, sender)
         while not socket._begin_pieces(first, text, compress):
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             socket._add_room(future)
             if socket._is_sending_pieces:
                 await future
-        with _Pieces(socket, first) as checked:
+        with _Pieces(socket, first, sender) as checked:
             await socket._send_piece(first, False)
             async for piece in iterator:
                 await socket._send_piece(checked.check(piece), False)
