@@ -88,7 +88,16 @@ impl World {
 
     /// Starts the owner: a dispatcher for `Role::Thread`, an event loop for `Role::Foreign`. `deliver` gets every
     /// connection that is ready.
-    pub(crate) fn own(&mut self, mut deliver: impl FnMut(&Arc<Connection>) + Send + 'static) {
+    pub(crate) fn own(&mut self, deliver: impl FnMut(&Arc<Connection>) + Send + 'static) {
+        self.own_beside(deliver, || {});
+    }
+
+    /// The same of a loop that runs `others` after each of our calls.
+    pub(crate) fn own_beside(
+        &mut self,
+        mut deliver: impl FnMut(&Arc<Connection>) + Send + 'static,
+        mut others: impl FnMut() + Send + 'static,
+    ) {
         let (reactor, stop) = (Arc::clone(&self.reactor), Arc::clone(&self.stop));
         self.owner = Some(thread::spawn(move || {
             let mut last = false;
@@ -103,6 +112,7 @@ impl World {
                     Role::Foreign => {
                         reactor.poller.watch();
                         process(&reactor, &mut deliver);
+                        others();
                         last = stop.load(Ordering::SeqCst);
                     }
                 }

@@ -4,6 +4,7 @@
 //! outbox's, deadlines the keep-alive's and `closing`'s. Every method is called with the connection that owns the link.
 
 use std::io;
+use std::time::Duration;
 
 use sunsocket_wire::{Client, CloseFrame, Limits, Violation};
 
@@ -25,6 +26,9 @@ mod receiving;
 mod sending;
 
 use sending::{GATHER, Pieces};
+
+/// A connection without keep-alive is at rest after so long without a message; another one after its ping interval.
+const REST_AFTER: Duration = Duration::from_secs(20);
 
 pub(crate) struct Link {
     stream: Option<Stream>,
@@ -55,6 +59,12 @@ pub(crate) struct Link {
     /// While a thread sends a stream of messages: looks in a row that found nothing to write.
     stream_misses: Option<u8>,
     last_send: Instant,
+    /// What a connection at rest does not need is given back when no message was sent or received for so long.
+    rest_after: Duration,
+    /// When the next look for that is due; `None` where there was no message since it was at rest.
+    rest_due: Option<Instant>,
+    /// A message was sent or received since the last look.
+    moved: bool,
     /// The earliest look that the timers owe us.
     timer: Option<Instant>,
 }
@@ -86,6 +96,9 @@ impl Link {
             stream_misses: None,
             // Long ago: the first message is written at once.
             last_send: now.checked_sub(GATHER).unwrap_or(now),
+            rest_after: options.ping_interval.unwrap_or(REST_AFTER),
+            rest_due: None,
+            moved: false,
             timer: None,
         }
     }
@@ -252,7 +265,7 @@ impl Link {
         let deadline = match (&self.closing, &self.failing) {
             (Some(closing), _) => Some(closing.deadline),
             (None, Some((_, deadline))) => Some(*deadline),
-            (None, None) => self.keep_alive.deadline(),
+            (None, None) => [self.keep_alive.deadline(), self.rest_due].into_iter().flatten().min(),
         };
         if let Some(deadline) = deadline
             && self.timer.is_none_or(|timer| deadline < timer)
@@ -278,11 +291,13 @@ impl Link {
             }
             Some(_) => {}
             None => {
+                if self.rest_due.is_some_and(|due| now >= due) {
+                    self.look_for_rest(connection, now);
+                }
                 let reading = !connection.paused.load(Ordering::SeqCst);
                 match self.keep_alive.due(now, reading) {
                     Due::Nothing => {}
                     Due::Ping => {
-                        self.idle(connection);
                         self.ping(connection, b"");
                     }
                     Due::Lost => {
@@ -296,8 +311,22 @@ impl Link {
         self.arm(connection);
     }
 
-    /// Nothing came for a whole ping interval: give back what a connection at rest does not need.
-    fn idle(&mut self, connection: &Arc<Connection>) {
+    /// A message was sent or received: from here on there is something to give back.
+    pub(crate) fn note_message(&mut self, connection: &Arc<Connection>) {
+        self.moved = true;
+        if self.rest_due.is_none() {
+            self.rest_due = Instant::now().checked_add(self.rest_after);
+            self.arm(connection);
+        }
+    }
+
+    /// Gives back what a connection at rest does not need, if it is at rest.
+    fn look_for_rest(&mut self, connection: &Arc<Connection>, now: Instant) {
+        self.rest_due = None;
+        if std::mem::take(&mut self.moved) {
+            self.rest_due = now.checked_add(self.rest_after);
+            return;
+        }
         self.client.idle();
         self.outbox.shrink();
         lock(&connection.inbox).shrink();

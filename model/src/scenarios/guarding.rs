@@ -68,6 +68,41 @@ pub fn the_guardian_stands_in_for_a_loop() {
     assert_eq!(log.all(), numbered("m", 3));
 }
 
+/// A loop that has served the connection, and then runs something else until the server has had its pong.
+pub fn the_guardian_stands_in_for_a_loop_that_went_away() {
+    let mut world = World::new(Setting { role: Role::Foreign, ..Setting::default() });
+    let (connection, peer) = world.open();
+    connection.listen(true);
+    world.guard();
+    let log = Log::default();
+    let (heard, served, released) =
+        (log.clone(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (leaves, back) = (Arc::clone(&served), Arc::clone(&released));
+    world.own_beside(
+        move |connection| {
+            answer(connection, &heard);
+            served.store(heard.all().len(), Ordering::SeqCst);
+        },
+        move || {
+            while leaves.load(Ordering::SeqCst) > 0 && back.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+        },
+    );
+    peer.send("m0");
+    peer.ping("p0");
+    peer.send("m1");
+    let (texts, pongs) = peer.recv_mixed(1, 1);
+    assert_eq!((texts, pongs), (numbered("m", 1), vec!["p0".to_owned()]));
+    released.store(1, Ordering::SeqCst);
+    peer.send("m2");
+    let (texts, _) = peer.recv_mixed(2, 0);
+    assert_eq!(texts, ["m1", "m2"]);
+    drop(connection);
+    world.end();
+    assert_eq!(log.all(), numbered("m", 3));
+}
+
 /// The guardian has gone to sleep for want of absences, and is called when the owner stays away after all.
 pub fn the_guardian_is_called_out_of_its_sleep() {
     let mut world = World::new(Setting::default());

@@ -53,6 +53,10 @@ pub const ALL: &[Scenario] = &[
     ("a_thread_that_waited_long_goes", receiving::a_thread_that_waited_long_goes),
     ("the_guardian_stands_in_for_a_handler", guarding::the_guardian_stands_in_for_a_handler),
     ("the_guardian_stands_in_for_a_loop", guarding::the_guardian_stands_in_for_a_loop),
+    (
+        "the_guardian_stands_in_for_a_loop_that_went_away",
+        guarding::the_guardian_stands_in_for_a_loop_that_went_away,
+    ),
     ("the_guardian_is_called_out_of_its_sleep", guarding::the_guardian_is_called_out_of_its_sleep),
 ];
 

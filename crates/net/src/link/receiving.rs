@@ -203,6 +203,9 @@ impl Link {
         if may_begin_large {
             spares.give(self.client.take_back());
         }
+        if arrived || piece_arrived {
+            self.note_message(connection);
+        }
         if untold || piece_arrived || arrived && connection.reports_messages() {
             connection.report();
         }
@@ -220,6 +223,7 @@ impl Link {
         filled: Result<Option<Event<'static>>, Violation>,
         now: Instant,
     ) {
+        self.note_message(connection);
         match filled {
             Ok(Some(Event::Message(message))) if connection.state() == State::Open => {
                 let mut inbox = lock(&connection.inbox);

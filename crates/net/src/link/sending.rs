@@ -60,6 +60,7 @@ impl Link {
         if !self.broken {
             self.client.send(kind, payload, compress, entropy::mask(), self.outbox.buffer());
         }
+        self.note_message(connection);
         self.schedule(connection, was_empty);
         self.room(connection)
     }
@@ -104,6 +105,7 @@ impl Link {
         if last {
             self.end_pieces(connection);
         }
+        self.note_message(connection);
         self.schedule(connection, was_empty);
         self.room(connection)
     }
