@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Replays the corpus of every fuzz target, then fuzzes each for SECONDS (default 60). Stable Rust: the coverage that
-# libFuzzer follows is a pass of LLVM that rustc can be told to run.
+# libFuzzer follows is a pass of LLVM that rustc can be told to run. KEEP=1 adds what reached new code to the kept
+# corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
@@ -19,14 +20,13 @@ for name in $targets; do
     "$binary" -runs=0 "$kept" >target/fuzz/$name.log 2>&1 || { cat "target/fuzz/$name.log"; echo "fuzz: $name: the corpus FAILED"; exit 1; }
     echo "fuzz: $name: the corpus of $(find "$kept" -type f | wc -l) inputs passed"
     if [ "$seconds" -gt 0 ]; then
-        "$binary" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+        "$binary" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
             -artifact_prefix=target/fuzz/findings/ "$work" "$kept" >"target/fuzz/$name.log" 2>&1 ||
             { tail -40 "target/fuzz/$name.log"; echo "fuzz: $name FAILED; the input is in target/fuzz/findings"; exit 1; }
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "target/fuzz/$name.log")
         echo "fuzz: $name: $runs runs in $seconds s, nothing found"
         if [ -n "${KEEP:-}" ]; then
-            # Grow the kept corpus by what reached new code, each input as small as it is.
-            "$binary" -merge=1 "$kept" "$work" >>"target/fuzz/$name.log" 2>&1
+            "$binary" -max_len=8192 -set_cover_merge=1 "$kept" "$work" >>"target/fuzz/$name.log" 2>&1
         fi
     fi
 done
