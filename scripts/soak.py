@@ -18,6 +18,7 @@ import logging
 import os
 import random
 import resource
+import statistics
 import sys
 import threading
 import time
@@ -34,7 +35,8 @@ from sunsocket.aio import WebSocket as AioWebSocket
 IN_LOOP, IN_THREADS, SENDERS = 300, 200, 10
 SIZES = [0, 10, 125, 126, 1000, 4000, 20_000, 70_000]
 OPTIONS = {"ping_interval": 2.0, "ping_timeout": 6.0, "close_timeout": 8.0, "compression": None}
-GROWTH = 24 << 20
+#: Resident bytes that the end may have more than the start, and the last quarter on average more than the second one.
+GROWTH, SLOPE = 24 << 20, 8 << 20
 
 faults: Counter[str] = Counter()
 counts: Counter[str] = Counter()
@@ -212,14 +214,21 @@ async def main(url: str, seconds: float, seed: int) -> Holdings:
     faults.clear()
     counts.clear()
     before = Holdings.now()
-    most = 0
+    most, resident = 0, []
     soaking = asyncio.ensure_future(soak(url, seconds, seed))
     while not soaking.done():
         await asyncio.wait([soaking], timeout=10)
         most = max(most, len(os.listdir("/proc/self/fd")))
-        print(f"soak: {counts['messages']} messages, {Holdings.now()}", flush=True)
+        now = Holdings.now()
+        resident.append(now.rss)
+        print(f"soak: {counts['messages']} messages, {now}", flush=True)
     await soaking
     print(f"soak: the most descriptors were {most}")
+    if quarter := len(resident) // 4:
+        second, last = (statistics.mean(part) for part in (resident[quarter : 2 * quarter], resident[-quarter:]))
+        print(f"soak: {second / 2**20:.1f} MiB on average in the second quarter, {last / 2**20:.1f} in the last")
+        if last > second + SLOPE:
+            fail(f"memory grows: more than {SLOPE >> 20} MiB from the second quarter to the last")
     await asyncio.sleep(1)
     return before
 

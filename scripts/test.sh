@@ -36,6 +36,8 @@ run lint '^lint: ' scripts/lint.sh
 if command -v cargo >/dev/null; then
     run fuzz '^fuzz: ' env SECONDS_EACH="${FUZZ_SECONDS:-5}" scripts/fuzz.sh
     run rust '^test result: .* [1-9][0-9]* passed|^test result: FAILED' cargo test --workspace --locked --quiet
+else
+    closing+=("fuzz, rust: no cargo on PATH, not run")
 fi
 run coverage '^coverage: wire: ([0-9]|FAILED|not measured)' scripts/coverage.sh wire
 run "python $(python -c 'import platform; print(platform.python_version())')" \

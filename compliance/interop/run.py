@@ -16,7 +16,7 @@ if __package__ in (None, ""):
 
 import sunsocket
 from compliance.interop import checks, servers
-from compliance.interop.servers import BUILT, ROOT, SERVERS, Certificates, Missing, Server
+from compliance.interop.servers import BUILT, ROOT, SERVERS, Broken, Certificates, Missing, Server
 
 PAGE = ROOT / "docs" / "interop.md"
 FACES = ["threads", "aio"]
@@ -77,12 +77,12 @@ def check(server: Server, certificates: Certificates) -> Row:
         with servers.run(server, command, secure, certificates) as url:
             for name in names:
                 begin = time.monotonic()
-                row.cells[name] = configuration(row, name, url, certificates)
+                row.cells[name] = configuration(server, row, name, url, certificates)
                 say(f"  {name:13} {row.cells[name]:22} {time.monotonic() - begin:5.1f} s")
     return row
 
 
-def configuration(row: Row, name: str, url: str, certificates: Certificates) -> str:
+def configuration(server: Server, row: Row, name: str, url: str, certificates: Certificates) -> str:
     secure, compression = CONFIGURATIONS[name]
     options: dict[str, Any] = {"compression": compression}
     if secure:
@@ -91,6 +91,8 @@ def configuration(row: Row, name: str, url: str, certificates: Certificates) -> 
     agreed = False
     for face in FACES:
         agreed, results = checks.run(checks.Face(face, options), url)
+        if compression and agreed is not server.deflate:
+            row.failures.append(f"{name}, {face}: permessage-deflate was {'' if agreed else 'not '}agreed")
         passed += sum(not problem for problem in results.values())
         for title, problem in results.items():
             if problem:
@@ -116,6 +118,7 @@ def main() -> int:
     begin = time.monotonic()
     rows: dict[str, Row] = {}
     missing: dict[str, str] = {}
+    broken: list[str] = []
     BUILT.mkdir(parents=True, exist_ok=True)
     certificates = Certificates(BUILT / "certificates")
     for server in chosen:
@@ -125,11 +128,14 @@ def main() -> int:
         except Missing as error:
             missing[server.name] = str(error)
             say(f"  left out: {error}")
+        except Broken as error:
+            broken.append(f"{server.name}: {error}")
+            say(f"  FAILED: {error}")
     seconds = time.monotonic() - begin
     print("\n" + table(rows) + "\n")
     for name, reason in missing.items():
         print(f"interop: {name} left out: {reason}")
-    failures = [f"{name}, {failure}" for name, row in rows.items() for failure in row.failures]
+    failures = broken + [f"{name}, {failure}" for name, row in rows.items() for failure in row.failures]
     for failure in failures:
         print(f"interop: {failure}")
     print(f"interop: {len(rows)} servers, {len(failures)} checks failed, {seconds / 60:.1f} minutes")

@@ -27,7 +27,11 @@ Command = list[str | Path]
 
 
 class Missing(Exception):
-    """Why a server cannot be had, in one line."""
+    """What the machine lacks for a server, in one line: it is left out."""
+
+
+class Broken(Exception):
+    """Why a server could not be built or started, in one line: the run fails."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Server:
     version: Callable[[], str]
     #: A proxy in front of the server of `websockets`: only wss.
     template: Path | None = None
+    #: Whether it agrees to permessage-deflate.
+    deflate: bool = True
 
 
 # ---- certificates
@@ -87,7 +93,7 @@ def _run(command: Command, folder: Path, env: dict[str, str] | None = None) -> N
     done = subprocess.run(command, cwd=folder, env={**os.environ, **(env or {})}, text=True, capture_output=True)
     if done.returncode:
         output = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
-        raise Missing(f"`{' '.join(map(str, command))}` failed: {output[-1]}")
+        raise Broken(f"`{' '.join(map(str, command))}` failed: {output[-1]}")
 
 
 def _once(source: Path, stamp: Path, build: Callable[[], None]) -> None:
@@ -198,7 +204,10 @@ SERVERS = [
     Server("uvicorn-wsproto", _python("uvicorn-wsproto"), _pinned(REQUIREMENTS, "\nuvicorn==", "\n")),
     Server("ws (Node)", _node, _pinned("node/package.json", '"ws": "', '"')),
     Server(
-        "tokio-tungstenite (Rust)", _rust, _pinned("rust/Cargo.lock", 'name = "tokio-tungstenite"\nversion = "', '"')
+        "tokio-tungstenite (Rust)",
+        _rust,
+        _pinned("rust/Cargo.lock", 'name = "tokio-tungstenite"\nversion = "', '"'),
+        deflate=False,
     ),
     Server("coder/websocket (Go)", _go("coder"), _pinned("go/go.mod", "coder/websocket v", "\n")),
     Server("gorilla/websocket (Go)", _go("gorilla"), _pinned("go/go.mod", "gorilla/websocket v", "\n")),
@@ -233,7 +242,7 @@ def _process(command: Command, port: int, log: Path) -> Iterator[None]:
         patience = time.monotonic() + 30
         while True:
             if process.poll() is not None or time.monotonic() > patience:
-                raise Missing(f"it did not start: see {log.relative_to(ROOT)}")
+                raise Broken(f"it did not start: see {log.relative_to(ROOT)}")
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.05)
