@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 import zlib
 
 import pytest
@@ -120,5 +121,28 @@ def test_a_server_that_is_gone_behind_it_leaves_all_of_it(face, serve):
         with pytest.raises(ConnectionClosed):
             await face.do(ws.recv(5))
         assert ws.close_code == 1006
+
+    face.run(test)
+
+
+@pytest.mark.parametrize("how", ["once", "compressed once"])
+def test_a_handler_that_goes_away_while_reading_waits_does_not_stop_it(face, raw_server, serve, how):
+    def flood(peer):
+        peer.accept()
+        peer.recv()
+        peer.sock.sendall(frame(TEXT, b"x" * 64) * 100_000 + frame(CLOSE, close_payload(1000)))
+        peer.recv_close()
+
+    async def test():
+        if how == "once":
+            url, options = raw_server(flood).url, {}
+        else:
+            url, options = serve(frame(CLOSE, close_payload(1000)), lambda peer: peer.recv_close())
+        ws = await face.connect(url, max_held=HELD, **options)
+        # So slow that the hold is full meanwhile.
+        ws.OnMessage.Once(lambda _message: time.sleep(0.3))
+        ws.Send("go")
+        await face.do(ws.OnClose.Wait(10))
+        assert ws.close_code == 1000
 
     face.run(test)

@@ -157,19 +157,30 @@ def test_a_connect_in_an_exit_function(run_python, echo):
     outcome = run_python(
         """
 import atexit, sys
-def last():
-    with WebSocket.connect(sys.argv[1]) as ws:
-        ws.Send("x")
-        print(ws.recv(5))
-atexit.register(last)
+atexit.register(lambda: too_late())
 from sunsocket import WebSocket
-with WebSocket.connect(sys.argv[1]) as ws:
-    pass
+def connect():
+    ws = WebSocket.connect(sys.argv[1])
+    got = []
+    ws.OnMessage.Connect(got.append)
+    ws.Send("x")
+    ws.OnMessage.Wait(5)
+    print("in time", got)
+    ws.Close()
+def too_late():
+    try:
+        connect()
+    except RuntimeError as error:
+        print(error)
+atexit.register(connect)
+# From here on our own exit function comes before that one.
+WebSocket.connect(sys.argv[1]).Close()
 """,
         echo.url,
         timeout=15,
     )
-    assert (outcome.stdout, outcome.stderr, outcome.status) == ("x\n", "", 0), outcome
+    assert outcome.stdout == "in time ['x']\ncannot connect any more: the program is ending\n", outcome
+    assert (outcome.stderr, outcome.status) == ("", 0), outcome
 
 
 def test_sockets_in_reference_cycles_and_globals_at_exit(run_python, closes):

@@ -281,8 +281,12 @@ def keepers() -> int:
 def wait_for_keepers() -> None:
     """Waits for a moment, or until something happens that may leave no keeper. Signals are looked after."""
 
-def shut_down(timeout: float) -> None:
-    """Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread."""
+def shut_down(timeout: float, *, last: bool = False) -> None:
+    """Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.
+
+    Args:
+        last: Nobody may connect afterwards.
+    """
 
 def after_fork_in_child() -> None:
     """The child of a fork: the thread and its reactor stayed in the parent."""

@@ -71,4 +71,10 @@ def _stop() -> None:
     _core.shut_down(CLOSE_TIMEOUT)
 
 
+def _stop_for_good() -> None:
+    _core.shut_down(CLOSE_TIMEOUT, last=True)
+
+
+# An exit function may connect after `_stop`: registered this early, this runs after those of the program.
+atexit.register(_stop_for_good)
 os.register_at_fork(after_in_child=_core.after_fork_in_child)

@@ -37,7 +37,7 @@ def panicked(outcome: str, text: str) -> None:
 def dropped(url: str) -> None:
     """A message was dropped because nobody has ever listened; said once for a connection."""
     logger.warning(
-        "messages from %s are being dropped, the oldest first: the hold (max_held) is full and nobody has listened; "
+        "messages from %s are being dropped, the oldest first: the hold (max_held) is full and nobody listens; "
         "connect a handler to OnMessage, or call recv()",
         url,
     )

@@ -69,6 +69,7 @@ def test_python_runs_it_as_a_module():
         (("--cacert",), "required: FILE"),
         (("--cacert", "missing.pem"), "the file of --cacert 'missing.pem' does not exist"),
         (("--cacert", "tests"), "the file of --cacert 'tests' is a directory"),
+        (("--cacert", "/proc/self/mem"), "the file of --cacert '/proc/self/mem' cannot be read: Input/output error"),
         (("--cacert", "pyproject.toml"), "the file of --cacert 'pyproject.toml' holds no certificate in PEM"),
         (("--insecure", "--cacert", "pyproject.toml"), "the file of --cacert 'pyproject.toml' holds no certificate"),
         (("--local-echo", "--cacert", "pyproject.toml"), "leave --resolve and --cacert out"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 
@@ -73,6 +74,32 @@ def test_a_full_hold_pauses_reading_when_somebody_pulls(face, raw_server):
         for number in range(100, count):
             assert (await face.do(ws.recv(5))).split()[0] == str(number)
         assert sent.wait(5)
+        ws.Close()
+
+    face.run(test)
+
+
+def test_wait_pulls_so_nothing_is_dropped_between_two_of_them(face, raw_server):
+    count = 500
+    answered = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        peer.recv()
+        for number in range(count):
+            peer.send(TEXT, b"%d" % number)
+        answered.set()
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url, max_held=(10, 1 << 20))
+        ws.Send("go")
+        assert await face.do(ws.OnMessage.Wait(5)) == "0"
+        # All of it is on its way now, and nobody waits.
+        await face.until(answered.is_set)
+        await asyncio.sleep(0.05)
+        for number in range(1, count):
+            assert await face.do(ws.OnMessage.Wait(5)) == str(number)
         ws.Close()
 
     face.run(test)

@@ -91,6 +91,39 @@ def test_wait_in_a_handler_does_not_wait_for_the_messages_behind_it(raw_server):
     ws.OnClose.Wait(5)
 
 
+def test_wait_does_not_wait_for_a_busy_handler_of_another_socket(raw_server, echo):
+    go = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        assert go.wait(10)
+        peer.send(CLOSE, close_payload(1000))
+
+    other = WebSocket.connect(raw_server(script).url)
+    other.OnMessage.Connect(print)
+    ws = WebSocket.connect(echo.url)
+    waited = threading.Event()
+
+    def handler(_message):
+        thread = threading.Thread(target=lambda: (other.OnClose.Wait(5), waited.set()))
+        thread.start()
+        go.set()
+        thread.join(10)
+
+    ws.OnMessage.Connect(handler)
+    ws.Send("x")
+    assert waited.wait(10)
+
+
+def test_wait_gives_a_handler_that_stays_busy_the_time_of_a_close(raw_server):
+    ws = WebSocket.connect(raw_server(peer_closes).url, close_timeout=0.2)
+    free = threading.Event()
+    ws.OnMessage.Connect(lambda _message: free.wait(10))
+    ws.Send("begin")
+    ws.OnClose.Wait(5)
+    free.set()
+
+
 def test_wait_after_a_local_close_does_not_wait_for_a_busy_handler(echo):
     ws = WebSocket.connect(echo.url)
     busy, free = threading.Event(), threading.Event()

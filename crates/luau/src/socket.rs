@@ -97,7 +97,11 @@ pub(crate) fn install(host: &Rc<Host>) -> mlua::Result<()> {
             return Err(mlua::Error::runtime("Close is called with a colon on a WebSocket: ws:Close()"));
         };
         let (code, reason) = close_arguments(&code, &reason).map_err(mlua::Error::runtime)?;
-        socket.connection.close(code, &reason).map_err(|error| mlua::Error::runtime(error.to_string()))
+        socket
+            .connection
+            .close(code, &reason)
+            .map(drop)
+            .map_err(|error| mlua::Error::runtime(error.to_string()))
     })?;
     let set_field = raising(host, |_, (object, name, value): (AnyUserData, Value, Value)| {
         if let Value::String(text) = &name

@@ -337,12 +337,12 @@ impl Connection {
 
     // ---- closing
 
-    /// Starts the closing handshake and returns; does nothing when it was started before. Discards messages that were not
-    /// delivered yet. A connection that is still connecting gives up.
+    /// Starts the closing handshake and returns true; does nothing when it was started before. Discards messages that were
+    /// not delivered yet. A connection that is still connecting gives up.
     ///
     /// # Errors
     /// `InvalidArgument` for a code that may not be sent (RFC 6455 7.4) or a reason of more than 123 bytes.
-    pub fn close(self: &Arc<Self>, code: u16, reason: &str) -> Result<(), Error> {
+    pub fn close(self: &Arc<Self>, code: u16, reason: &str) -> Result<bool, Error> {
         if !valid_close_code_to_send(code) {
             let text = format!(
                 "cannot close with code {code}: a client may send 1000 to 1003, 1007 to 1014 and 3000 to 4999; \
@@ -357,7 +357,8 @@ impl Connection {
             );
             return Err(Error::new(ErrorKind::InvalidArgument, text));
         }
-        let Some(mut link) = self.link() else { return Ok(()) };
+        let Some(mut link) = self.link() else { return Ok(false) };
+        let begins = self.state() == State::Open;
         match self.state() {
             State::Connecting => {
                 self.cancel_connecting();
@@ -369,7 +370,7 @@ impl Connection {
             }
             State::Closing | State::Closed => {}
         }
-        Ok(())
+        Ok(begins)
     }
 
     /// Drops TCP at once (close code 1006), or gives up connecting.

@@ -28,8 +28,10 @@ struct Dispatcher {
 /// Touched with the GIL held, which is not released meanwhile: so no other thread holds it when a process forks.
 static DISPATCHER: Mutex<Option<Dispatcher>> = Mutex::new(None);
 
-/// Set for ever when the program ends: handlers that still wait for their turn may get none.
+/// The dispatcher was stopped and no other one was started: handlers that still wait for their turn get none.
 static STOPPED: AtomicBool = AtomicBool::new(false);
+/// The interpreter goes, and nobody would stop another one.
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 /// Whether the program has ended, and its handlers with it.
 pub(crate) fn has_stopped() -> bool {
@@ -42,6 +44,10 @@ pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
     if let Some(dispatcher) = &*dispatcher {
         return Ok(Arc::clone(&dispatcher.reactor));
     }
+    if ENDED.load(Ordering::SeqCst) {
+        return Err(PyRuntimeError::new_err("cannot connect any more: the program is ending"));
+    }
+    STOPPED.store(false, Ordering::SeqCst);
     let reactor = Reactor::new(Role::Thread)
         .map_err(|error| PyRuntimeError::new_err(format!("cannot start the reactor: {error}")))?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -151,8 +157,15 @@ pub(crate) fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
 }
 
 /// Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.
+///
+/// Args:
+///     last: Nobody may connect afterwards.
 #[pyfunction]
-pub(crate) fn shut_down(py: Python<'_>, timeout: f64) {
+#[pyo3(signature = (timeout, *, last=false))]
+pub(crate) fn shut_down(py: Python<'_>, timeout: f64, last: bool) {
+    if last {
+        ENDED.store(true, Ordering::SeqCst);
+    }
     let Some(mut dispatcher) = lock(&DISPATCHER).take() else { return };
     let until = Instant::now() + Duration::try_from_secs_f64(timeout).unwrap_or_default();
     py.detach(|| {

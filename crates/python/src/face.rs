@@ -95,7 +95,7 @@ pub(crate) struct Face {
     changes: AtomicUsize,
     /// Somebody is firing messages of this connection, further up the stack or on another thread.
     firing: AtomicBool,
-    /// The program itself ended the connection: no message is owed to handlers.
+    /// The program began the closing handshake: no message is owed to handlers.
     ended_here: AtomicBool,
     /// OnClose fires, or has: every message that was owed to handlers has fired.
     close_fires: AtomicBool,
@@ -278,21 +278,29 @@ impl Face {
         self.connection.state() == State::Closed || self.connection.is_forked()
     }
 
-    /// The program closes or drops the connection.
+    /// The program has begun the closing handshake.
     pub(crate) fn end_here(&self) {
         self.ended_here.store(true, Ordering::SeqCst);
     }
 
-    /// Whether a thread that waits for the close need wait no more: it is over, and messages from before that, which are
-    /// for handlers, have fired. Unless the caller is a handler itself, which they wait for, or none will run any more.
+    /// Whether a thread that waits for the close need wait no more: it is over, and what is for handlers from before that
+    /// has fired. Unless the caller is a handler itself, which that waits for, or none will run any more.
     pub(crate) fn close_has_come(&self) -> bool {
         self.is_over()
             && (self.close_fires.load(Ordering::SeqCst)
                 || self.ended_here.load(Ordering::SeqCst)
                 || !self.has_message_handler()
+                || !self.owes_messages()
                 || self.connection.is_forked()
                 || self.connection.reactor().is_dispatching_here()
                 || dispatcher::has_stopped())
+    }
+
+    /// Whether a message waits for handlers or is being fired. Maybe also while somebody is in `Wait`.
+    fn owes_messages(&self) -> bool {
+        self.detour.load(Ordering::SeqCst)
+            || self.connection.has_message()
+            || self.firing.load(Ordering::SeqCst)
     }
 
     /// Whether a handler of either signal is connected.

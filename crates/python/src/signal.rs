@@ -70,6 +70,9 @@ impl Signal {
     }
 
     fn _add_future(&self, py: Python<'_>, future: Py<PyAny>) -> PyResult<()> {
+        if self.which == Which::Message {
+            self.face.connection.pull();
+        }
         if !self.face.connection.is_forked() {
             self.face.add_waiter(self.which, Waiter::Future(future));
             return Ok(());
@@ -221,11 +224,14 @@ pub(crate) fn wait_for_message(
 }
 
 fn wait_for_close(py: Python<'_>, face: &Arc<Face>, until: Option<Instant>) -> PyResult<Py<PyAny>> {
-    if wait_until(py, face, until, || face.close_has_come())? {
-        Ok(py.None())
-    } else {
-        Err(timed_out("close"))
+    if !wait_until(py, face, until, || face.is_over())? {
+        return Err(timed_out("close"));
     }
+    // The last message comes first. A handler that stays busy, maybe with waiting for this very thread, has its time.
+    let patience = Instant::now().checked_add(face.connection.close_timeout());
+    let first = [until, patience].into_iter().flatten().min();
+    let fired = wait_until(py, face, first, || face.close_has_come())?;
+    if fired || first == patience { Ok(py.None()) } else { Err(timed_out("close")) }
 }
 
 /// The next message off the hold, or a copy of the next that fires while there is a handler.

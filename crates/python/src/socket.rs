@@ -278,9 +278,7 @@ impl Socket {
         #[pyo3(from_py_with = close_code)] code: u16,
         reason: &str,
     ) -> PyResult<()> {
-        let was_open = self.face.connection.state() == State::Open;
-        self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))?;
-        if was_open {
+        if self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))? {
             self.face.end_here();
             self.face.discard();
         }
@@ -346,7 +344,6 @@ impl Socket {
 
     /// Drops TCP at once, without a closing handshake (close code 1006).
     fn abort(&self) {
-        self.face.end_here();
         self.face.connection.abort();
     }
 

@@ -174,7 +174,10 @@ def _certificates(path: str) -> bytes:
     """
     what = "the file of --cacert"
     with _open(path, what) as file:
-        pem = file.read()
+        try:
+            pem = file.read()
+        except OSError as error:
+            raise _Unusable(f"{what} {path!r} cannot be read: {error.strerror}") from None
     try:
         _core.check_script_options(headers=[], ca_data=pem)
     except TLSError as error:

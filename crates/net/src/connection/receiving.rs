@@ -23,6 +23,13 @@ impl Connection {
         if due {
             self.report();
         }
+        // Reading that waited for the listener goes on: from now on a full hold may drop its oldest message.
+        if !listening
+            && self.paused.load(Ordering::SeqCst)
+            && let Some(mut link) = self.link()
+        {
+            link.resume(self);
+        }
     }
 
     /// Whether somebody does.

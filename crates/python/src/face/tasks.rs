@@ -8,6 +8,9 @@ use sunsocket_net::State;
 use super::{Face, Handed, Waiter, Which, lock};
 use crate::errors;
 
+/// Tasks that wait for a pong, or did, from which on they are looked through whenever they have doubled.
+const FORGET_FROM: usize = 16;
+
 impl Face {
     pub(crate) fn add_receiver(self: &Arc<Self>, future: Py<PyAny>) {
         lock(&self.receivers).push_back(future);
@@ -15,13 +18,20 @@ impl Face {
         self.catch_up();
     }
 
-    /// A task waits for the pong of a ping. Those that do not wait any more, after a time-out, are forgotten: their pong
-    /// may never come.
+    /// A task waits for the pong of a ping. Now and then those that do not wait any more, after a time-out, are forgotten:
+    /// their pong may never come.
     pub(crate) fn add_pong(&self, py: Python<'_>, number: u64, future: Py<PyAny>) {
-        let waiting = std::mem::take(&mut *lock(&self.pongs));
-        let (gone, mut waiting): (Vec<_>, Vec<_>) =
+        let waiting = {
+            let mut pongs = lock(&self.pongs);
+            pongs.push((number, future));
+            if pongs.len() < FORGET_FROM || !pongs.len().is_power_of_two() {
+                return;
+            }
+            std::mem::take(&mut *pongs)
+        };
+        // Outside of the lock: it runs the program's code.
+        let (gone, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(_, future)| is_done(py, future));
-        waiting.push((number, future));
         lock(&self.pongs).extend(waiting);
         drop(gone);
     }
