@@ -102,7 +102,7 @@ autobahn: build ## the Autobahn test suite, all cases on both languages (AUTOBAH
 
 .PHONY: attacks
 attacks: build ## attack programs with hostile servers and write the table of outcomes, docs/attacks.md
-	$(BIN)/python -m pytest -q tests/attacks --attack-table docs/attacks.md
+	$(BIN)/python -m pytest -q -n $$((2 * $$(nproc))) --dist worksteal tests/attacks --attack-table docs/attacks.md
 
 .PHONY: interop
 interop: build ## the Python client against a dozen servers that others wrote (INTEROP="--help" lists options); see compliance/interop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from tests.servers.raw import CLOSE, TEXT, Peer, RawServer
 
 VICTIM = Path(__file__).with_name("victim.py")
 PEAKS = pytest.StashKey[dict[str, int]]()
+ROWS = pytest.StashKey[list[Row]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,13 +40,28 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[ROWS] = rows_of(session.items)
 
 
-ROWS = pytest.StashKey[list[Row]]()
-
-
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    target = session.config.getoption("attack_table", None)
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        # One of several processes that share the tests: what it has found goes to the one that started them.
+        rows = [dataclasses.astuple(row) for row in config.stash.get(ROWS, [])]
+        config.workeroutput["attacks"] = rows, config.stash[PEAKS]
+        return
+    target = config.getoption("attack_table", None)
     if target is not None and exitstatus == 0:
-        Path(target).write_text(page(session.config.stash[ROWS], session.config.stash[PEAKS]))
+        Path(target).write_text(page(config.stash[ROWS], config.stash[PEAKS]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    if not hasattr(node, "workeroutput"):
+        # It crashed, and so the tests have failed.
+        return
+    rows, found = node.workeroutput["attacks"]
+    node.config.stash[ROWS] = [Row(*row) for row in rows]
+    peaks = node.config.stash[PEAKS]
+    for test, peak in found.items():
+        peaks[test] = max(peaks.get(test, 0), peak)
 
 
 class Outcome:
@@ -76,6 +93,14 @@ class Outcome:
             assert says in told["text"], told
             assert told["kind"] == ("error" if self.face == "luau" else kind), told
             assert told["closed"] == 0
+
+    def has_ended(self, code: int, says: str = "", messages: int = 0) -> None:
+        """The end of each connection was told once, behind so many messages; a script is told no code."""
+        for told in self.told:
+            assert (told["closed"], told["messages"]) == (1, messages), told
+            if self.face != "luau":
+                assert told["code"] == code, told
+                assert says in told["text"], told
 
 
 class Victims:
@@ -140,8 +165,9 @@ class Victims:
 class Assault:
     """Sends a victim of one face into attacks."""
 
-    def __init__(self, face: str, friend: Friend, request: pytest.FixtureRequest) -> None:
+    def __init__(self, face: str, friend: Friend, request: pytest.FixtureRequest, *, patience: float) -> None:
         self.face = face
+        self.patience = patience
         self.friend = friend
         self.request = request
         self.victims: Victims = request.getfixturevalue("victims")
@@ -161,12 +187,13 @@ class Assault:
         context: ssl.SSLContext | None = None,
         url: str | None = None,
         ca_file: str = "",
-        timeout: float = 20,
+        timeout: float | None = None,
         connects: int | None = None,
         **options: Any,
     ) -> Outcome:
         """Meets each attack once, in as many ``connects`` as there are attacks unless that is said. ``memory`` and
-        ``cpu``: the bytes and seconds that all of them together may take.
+        ``cpu``: the bytes and seconds that all of them together may take. Of ``options``, a script has those for which
+        ``sunsocket run`` has a flag, and else the defaults.
         """
         server = Hostile(attacks, context=context)
         self.servers.append(server)
@@ -184,7 +211,7 @@ class Assault:
         }
         self.friend.may_go.clear()
         self.victims.send(task)
-        give_up = time.monotonic() + timeout
+        give_up = time.monotonic() + (self.patience if timeout is None else timeout)
         while not self.victims.have_ended and not server.is_over.wait(0.02) and time.monotonic() < give_up:
             pass
         self.friend.may_go.set()
@@ -256,7 +283,10 @@ def victims(shared_victims: list[Victims]) -> Iterator[Victims]:
 @pytest.fixture(params=["threads", "asyncio", "luau"])
 def assault(request: pytest.FixtureRequest, friend: Friend) -> Iterator[Assault]:
     """Attacks a program with threads, one on asyncio, and a script."""
-    assault = Assault(request.param, friend, request)
+    face, _, slow = request.param.partition("-")
+    if slow and request.config.getoption("attack_table", None) is None:
+        pytest.skip("a script waits here for 10 to 40 s: `make attacks` has the time")
+    assault = Assault(face, friend, request, patience=50 if slow else 20)
     yield assault
     for server in assault.servers:
         server.stop()

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from tests.attacks.table import attack
-from tests.servers.hostile import DEFLATE, MIB, ending, flood, head, reset
+from tests.servers.hostile import DEFLATE, MIB, after_opening, ending, flood, head, reset
 from tests.servers.raw import BINARY, CLOSE, TEXT, frame
 
 
@@ -71,8 +71,9 @@ def test_a_flood_of_empty_compressed_fragments(assault):
 @attack(
     "half a million fragments of one byte that never end",
     "CVE-2026-48779",
+    "CVE-2026-62389",
     "CVE-2014-0193",
-    outcome="a byte takes a byte; the lost connection frees all",
+    outcome="a byte takes a byte",
 )
 def test_tiny_fragments_without_an_end(assault):
     def fragments(peer):
@@ -80,10 +81,20 @@ def test_tiny_fragments_without_an_end(assault):
         peer.send(TEXT, b"x", fin=False)
         for _ in range(8):
             peer.sock.sendall(frame(0, b"x", fin=False) * (64 << 10))
-        return "gone"
 
-    outcome = assault(fragments, memory=4 * MIB)
-    assert [(told["messages"], told["closed"]) for told in outcome.told] == [(0, 1)]
+    assault(fragments, memory=4 * MIB).has_ended(1006)
+
+
+@attack(
+    "messages whose connection is lost before they end, again and again",
+    outcome="what had come of them is freed with the connection, though the program keeps its socket",
+)
+@pytest.mark.xfail(reason="it is freed with the socket", strict=True)
+def test_messages_that_are_lost(assault):
+    def lost(peer):
+        peer.accept(send=head(0x80 | BINARY, MIB) + bytes(MIB - 1))
+
+    assault(*[lost] * 16, mode="keep", memory=4 * MIB).has_ended(1006)
 
 
 @attack("a message that never ends", "CVE-2014-0193", outcome="closed with 1009 at the limit")
@@ -119,24 +130,10 @@ def test_control_frames_between_fragments(assault):
 
 
 @attack("a fragment above `max_fragment_size` in a message below the limit", outcome="closed with 1009 by its header")
-def test_a_fragment_above_its_limit(face, raw_server):
-    seen = []
-
-    def script(peer):
-        peer.accept()
-        peer.sock.sendall(frame(BINARY, bytes(1000), fin=False) + head(0, 1001))
-        seen.append(ending(peer))
-
-    async def test():
-        server = raw_server(script)
-        ws = await face.connect(server.url, max_fragment_size=1000)
-        await face.do(ws.OnClose.Wait(5))
-        assert ws.close_code == 1009
-        assert "max_fragment_size" in str(ws.error)
-        server.join()
-
-    face.run(test)
-    assert seen == [1009]
+@pytest.mark.parametrize("assault", ["threads", "asyncio"], indirect=True)
+def test_a_fragment_above_its_limit(assault):
+    fragments = frame(BINARY, bytes(1000), fin=False) + head(0, 1001)
+    assault(after_opening(fragments), max_fragment_size=1000).was_closed_with(1009, "max_fragment_size")
 
 
 @attack("messages of no bytes without end", outcome="held up to `max_held`, or read no further; nothing grows")

@@ -79,7 +79,7 @@ def test_a_wrong_status(assault):
     outcome.was_refused("cannot connect to")
 
 
-@attack("header lines that are none", outcome="refused")
+@attack("header lines that are none", "CVE-2019-16869", "CVE-2019-20444", outcome="refused")
 def test_broken_header_lines(assault):
     outcome = assault(
         with_line("no colon"),
@@ -116,14 +116,9 @@ def test_extension_lies(assault):
 
 
 @attack("an extension where none was offered", outcome="refused")
-def test_an_extension_that_was_not_offered(face, raw_server):
-    server = raw_server(with_line("Sec-WebSocket-Extensions: permessage-deflate"))
-
-    async def test():
-        with pytest.raises(Exception, match="no extension was offered"):
-            await face.connect(server.url, compression=None)
-
-    face.run(test)
+def test_an_extension_that_was_not_offered(assault):
+    outcome = assault(with_line("Sec-WebSocket-Extensions: permessage-deflate"), compression=None)
+    outcome.was_refused("no extension was offered")
 
 
 @attack("a subprotocol that was not offered", outcome="refused")
@@ -153,7 +148,7 @@ def test_subprotocols_that_were_not_offered(assault):
     "CVE-2021-32640",
     "CVE-2020-7662",
     "CVE-2020-7663",
-    outcome="refused in milliseconds",
+    outcome="refused in milliseconds of CPU time",
 )
 def test_values_that_take_time(assault):
     values = [
@@ -167,6 +162,6 @@ def test_values_that_take_time(assault):
     ]
     lines = [with_line(value) for value in values[:-1]]
     lines.append(replaced(b"Connection: Upgrade", values[-1].encode()))
-    outcome = assault(*lines, memory=8 * MIB, cpu=1)
+    outcome = assault(*lines, memory=8 * MIB, cpu=0.05 * len(lines))
     outcome.was_refused("cannot connect")
     assert max(map(len, outcome.texts)) < 1000, "an error is no place for 64 KiB of the server's"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
 import pytest
 
 from tests.attacks.table import attack
-from tests.servers.hostile import MIB, after_opening, head
+from tests.servers.hostile import MIB, after_opening, ending, head
 from tests.servers.raw import BINARY, CLOSE, PING, PONG, TEXT, frame
 
 FIRST = 0x80 | BINARY
@@ -21,6 +22,7 @@ def long_form(length, first=FIRST):
     "frames that announce one byte above the limit up to 2^63-1",
     "CVE-2020-27813",
     "CVE-2026-1528",
+    "CVE-2026-54274",
     "CVE-2016-10542",
     outcome="closed with 1009 by the header",
 )
@@ -98,3 +100,22 @@ def test_a_dribbled_header(assault):
     outcome = assault(dribbled)
     outcome.was_closed_with(1009, "max_message_size")
     assert outcome.told[0]["messages"] == 1
+
+
+@attack(
+    "a frame of 200,000 bytes that come one by one",
+    "CVE-2026-54274",
+    outcome="a byte takes a byte and is looked at once; the message is whole at its end",
+)
+def test_a_frame_in_tiny_reads(assault):
+    def tiny(peer):
+        peer.accept(send=head(FIRST, 200_000))
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(200_000):
+            peer.sock.send(b"x")
+        peer.send(CLOSE)
+        return ending(peer)
+
+    outcome = assault(tiny, memory=2 * MIB, cpu=1.5)
+    assert outcome.seen == [1005]
+    assert [(told["messages"], told["bytes"]) for told in outcome.told] == [(1, 200_000)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 from tests.attacks.table import attack
-from tests.servers.raw import PING
+from tests.attacks.victim import CHATTER
+from tests.servers.hostile import ending
+from tests.servers.raw import CLOSE, PING, frame
 
 
 def keys(peer, count):
@@ -23,26 +27,16 @@ def keys(peer, count):
     "GHSA-w67g-5rqw-f597",
     outcome="each frame has a key of its own, in no order, different in each connection",
 )
-def test_masking_keys_cannot_be_foreseen(face, raw_server):
-    found = []
-
-    def script(peer):
+def test_masking_keys_cannot_be_foreseen(assault):
+    def curious(peer):
         peer.accept()
         peer.send(PING, b"?")
-        mine = keys(peer, 2000)
-        found.append(mine)
+        found = keys(peer, CHATTER + 1)
+        peer.send(CLOSE)
+        peer.wait_for_end()
+        return found
 
-    async def test():
-        server = raw_server(script)
-        for _ in range(2):
-            ws = await face.connect(server.url)
-            for _ in range(2000):
-                await face.do(ws.Send("the same message"))
-            await face.do(ws.flush())
-            server.join()
-            ws.abort()
-
-    face.run(test)
+    found = assault(curious, curious, mode="chatter").seen
     together = [key for mine in found for key in mine]
     # 4,000 of 2^32: three equal pairs have a chance below one in a billion.
     assert len(set(together)) > len(together) - 3
@@ -59,21 +53,12 @@ def test_masking_keys_cannot_be_foreseen(face, raw_server):
 
 
 @attack("a server that wants to foresee the key of the opening handshake", outcome="16 random bytes each time")
-def test_the_handshakes_key(face, raw_server):
-    found = []
+def test_the_handshakes_key(assault):
+    def curious(peer):
+        peer.accept(send=frame(CLOSE))
+        ending(peer)
+        return peer.header("Sec-WebSocket-Key")
 
-    def script(peer):
-        peer.accept()
-        found.append(peer.header("Sec-WebSocket-Key"))
-        peer.finish()
-
-    async def test():
-        server = raw_server(script)
-        for _ in range(20):
-            ws = await face.connect(server.url)
-            ws.Close()
-            await face.do(ws.OnClose.Wait(5))
-
-    face.run(test)
+    found = assault(*[curious] * 20).seen
     assert len(set(found)) == 20
-    assert {len(key) for key in found} == {24}
+    assert {len(base64.b64decode(key, validate=True)) for key in found} == {16}

@@ -11,14 +11,15 @@ import time
 import pytest
 
 from tests.attacks.table import attack
-from tests.servers.hostile import MIB, ending, reset
+from tests.servers.hostile import MIB, ending, reset, seconds_until_dropped
 from tests.servers.raw import CLOSE, PONG, TEXT, close_payload, frame
 
-PYTHON = pytest.mark.parametrize("assault", ["threads", "asyncio"], indirect=True)
+#: Those which take a script as long as the time-outs are when they cannot be set.
+TIMED = pytest.mark.parametrize("assault", ["threads", "asyncio", "luau-slow"], indirect=True)
 
 
 @attack("a server that never answers our Close", outcome="cut after `close_timeout`, 1006")
-@PYTHON
+@TIMED
 def test_a_server_that_never_closes(assault):
     def silent(peer):
         peer.accept()
@@ -28,42 +29,42 @@ def test_a_server_that_never_closes(assault):
 
     outcome = assault(silent, mode="close", close_timeout=0.2)
     assert outcome.seen == [1000]
-    assert [(told["closed"], told["code"]) for told in outcome.told] == [(1, 1006)]
-    assert "close_timeout" in outcome.texts[0]
+    outcome.has_ended(1006, "close_timeout")
 
 
 @attack("a server that talks on and on in place of answering our Close", outcome="cut after `close_timeout`, 1006")
-@PYTHON
+@TIMED
 def test_a_server_that_talks_on(assault):
     def chatting(peer):
         peer.accept()
         try:
             while True:
                 peer.sock.sendall(frame(TEXT, b"x" * 1000) * 16)
+                time.sleep(0.001)
         except OSError:
             return "cut off"
 
     outcome = assault(chatting, mode="close", close_timeout=0.3, memory=4 * MIB)
     assert outcome.seen == ["cut off"]
-    assert [(told["messages"], told["code"]) for told in outcome.told] == [(0, 1006)]
+    outcome.has_ended(1006, "close_timeout")
 
 
 @attack("a server that sends Close and keeps TCP", outcome="dropped after `close_timeout`; the Close counts")
-@PYTHON
+@TIMED
 def test_a_server_that_keeps_tcp(assault):
     def keeping(peer):
         peer.accept(send=frame(CLOSE, close_payload(4000)))
-        code = peer.recv_close().code
-        peer.wait_for_end()
-        return code
+        return peer.recv_close().code, seconds_until_dropped(peer)
 
     outcome = assault(keeping, close_timeout=0.2)
-    assert outcome.seen == [4000]
-    assert [(told["closed"], told["code"]) for told in outcome.told] == [(1, 4000)]
+    outcome.has_ended(4000)
+    code, kept = outcome.seen[0]
+    assert code == 4000
+    assert 0.1 < kept < 15
 
 
 @attack("a server that never pongs", outcome="1006 after `ping_timeout`")
-@PYTHON
+@TIMED
 def test_a_server_that_never_pongs(assault):
     def deaf(peer):
         peer.accept()
@@ -72,12 +73,11 @@ def test_a_server_that_never_pongs(assault):
 
     outcome = assault(deaf, ping_interval=0.1, ping_timeout=0.1)
     assert outcome.seen == ["cut off"]
-    assert [(told["closed"], told["code"]) for told in outcome.told] == [(1, 1006)]
-    assert "ping_timeout" in outcome.texts[0]
+    outcome.has_ended(1006, "ping_timeout")
 
 
 @attack("a server that pongs what was not asked", outcome="no answer to our ping: 1006 after `ping_timeout`")
-@PYTHON
+@TIMED
 def test_a_server_that_pongs_something_else(assault):
     def wrong(peer):
         peer.accept()
@@ -89,10 +89,11 @@ def test_a_server_that_pongs_something_else(assault):
         return "cut off"
 
     outcome = assault(wrong, ping_interval=0.1, ping_timeout=0.2)
-    assert [(told["closed"], told["code"]) for told in outcome.told] == [(1, 1006)]
+    assert outcome.seen == ["cut off"]
+    outcome.has_ended(1006, "ping_timeout")
 
 
-@attack("a server that never reads while we send", outcome="`Send` waits; memory stays at the marks; the end frees it")
+@attack("a server that never reads while we send", outcome="`Send` waits; memory stays at the marks; the end wakes it")
 def test_a_server_that_never_reads(assault):
     def blind(peer):
         peer.accept()
@@ -103,8 +104,11 @@ def test_a_server_that_never_reads(assault):
             before, now = now, struct.unpack("i", fcntl.ioctl(peer.sock, termios.FIONREAD, bytes(4)))[0]
         reset(peer.sock)
 
+    # That this comes to an end is the waking.
     outcome = assault(blind, mode="send", memory=6 * MIB)
-    assert [told["closed"] for told in outcome.told] == [1]
+    outcome.has_ended(1006)
+    # What the system's buffers and ours hold; a script that did not wait would send gigabytes in that time.
+    assert 0 < outcome.told[0]["sent"] < 32 * MIB
 
 
 @attack("TCP that the server half closes", outcome="1006, at once")
@@ -112,11 +116,14 @@ def test_half_closed(assault):
     def half(peer):
         peer.accept(send=frame(TEXT, b"last"))
         peer.sock.shutdown(socket.SHUT_WR)
-        return ending(peer)
+        begun = time.monotonic()
+        return ending(peer), time.monotonic() - begun
 
     outcome = assault(half)
-    assert outcome.seen[0] in ("end", "reset")
-    assert [(told["messages"], told["closed"]) for told in outcome.told] == [(1, 1)]
+    outcome.has_ended(1006, messages=1)
+    how, took = outcome.seen[0]
+    assert how in ("end", "reset")
+    assert took < 3, "a script's time-outs are of 10 s and more"
 
 
 @attack("a reset in the middle of a frame, of a message, of silence", outcome="1006; whole messages count")
@@ -130,10 +137,7 @@ def test_resets(assault):
 
         return attack
 
-    outcome = assault(*map(resetting, starts))
-    assert [(told["messages"], told["closed"]) for told in outcome.told] == [(0, 1)] * len(starts)
-    if outcome.face != "luau":
-        assert [told["code"] for told in outcome.told] == [1006] * len(starts)
+    assault(*map(resetting, starts)).has_ended(1006)
 
 
 @attack("TCP that ends or is reset inside the opening handshake", outcome="`ConnectError`")

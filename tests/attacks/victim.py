@@ -24,6 +24,10 @@ import sunsocket.aio
 from sunsocket.cli import main
 
 SCRIPT = Path(__file__).with_name("victim.luau")
+#: The sockets that a program in the mode "keep" does not let go of.
+KEPT: list[object] = []
+#: How many messages the mode "chatter" sends.
+CHATTER = 2000
 #: Address space beyond the start's: a bomb ends this program and not the machine.
 SPARE = 768 << 20
 
@@ -34,9 +38,11 @@ class Told:
     def __init__(self) -> None:
         self.messages = 0
         self.bytes = 0
+        self.sent = 0
         self.closed = 0
         self.kind = ""
         self.text = ""
+        self.body = ""
         self.code = 0
 
     def on_message(self, message: str | bytes) -> None:
@@ -45,6 +51,7 @@ class Told:
 
     def failed(self, error: BaseException) -> None:
         self.kind, self.text = type(error).__name__, str(error)
+        self.body = getattr(error, "body", b"").decode("latin-1")
 
     def listen(self, ws: sunsocket.WebSocket | sunsocket.aio.WebSocket, over: Callable[[], object], mode: str) -> None:
         def on_close() -> None:
@@ -57,7 +64,9 @@ class Told:
         if mode not in ("hold", "stream"):
             ws.OnMessage.Connect(self.on_message)
         ws.OnClose.Connect(on_close)
-        if mode == "close":
+        if mode == "keep":
+            KEPT.append(ws)
+        elif mode == "close":
             ws.Close()
 
 
@@ -80,7 +89,14 @@ def on_threads(url: str, options: dict[str, object], mode: str, task: dict[str, 
         with contextlib.suppress(sunsocket.ConnectionClosed):
             while True:
                 ws.Send(bytes(64 << 10), compress=False)
+                told.sent += 64 << 10
+    for _ in range(CHATTER if mode == "chatter" else mode == "ready"):
+        ws.Send("the same message")
     over.wait()
+    if mode == "hold":
+        with contextlib.suppress(sunsocket.ConnectionClosed):
+            while True:
+                told.on_message(ws.recv())
     return told
 
 
@@ -102,7 +118,14 @@ async def on_asyncio(url: str, options: dict[str, object], mode: str, task: dict
         with contextlib.suppress(sunsocket.ConnectionClosed):
             while True:
                 await ws.Send(bytes(64 << 10), compress=False)
+                told.sent += 64 << 10
+    for _ in range(CHATTER if mode == "chatter" else mode == "ready"):
+        await ws.Send("the same message")
     await over.wait()
+    if mode == "hold":
+        with contextlib.suppress(sunsocket.ConnectionClosed):
+            while True:
+                told.on_message(await ws.recv())
     return told
 
 
@@ -123,6 +146,10 @@ def meet(task: dict[str, Any], url: str, count: int, mode: str) -> list[Told]:
 
         return asyncio.run(all_of_them())
     flags = ["--cacert", task["ca_file"]] if task["ca_file"] else []
+    if "compression" in options:
+        flags += ["--compression", options["compression"] or "none"]
+    for header in options.get("headers", {}).items():
+        flags += ["--header", ": ".join(header)]
     status = main(["run", *flags, str(SCRIPT), url, str(count), mode, friend])
     assert status == 0, status
     return []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import select
 import socket
 import ssl
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.servers.raw import Peer, RawServer
+from tests.servers.raw import PONG, Peer, RawServer
 
 MIB = 1 << 20
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
@@ -47,6 +49,16 @@ def ending(peer: Peer) -> int | str:
         return "end"
     except OSError:
         return "reset"
+
+
+def seconds_until_dropped(peer: Peer) -> float:
+    """How long the client keeps TCP. That it closes its own half is not the end: what comes is refused after that."""
+    begun = time.monotonic()
+    with contextlib.suppress(OSError):
+        while True:
+            peer.send(PONG)
+            time.sleep(0.01)
+    return time.monotonic() - begun
 
 
 def reset(sock: socket.socket) -> None:
