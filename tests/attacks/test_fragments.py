@@ -89,7 +89,6 @@ def test_tiny_fragments_without_an_end(assault):
     "messages whose connection is lost before they end, again and again",
     outcome="what had come of them is freed with the connection, though the program keeps its socket",
 )
-@pytest.mark.xfail(reason="it is freed with the socket", strict=True)
 def test_messages_that_are_lost(assault):
     def lost(peer):
         peer.accept(send=head(0x80 | BINARY, MIB) + bytes(MIB - 1))

@@ -238,6 +238,7 @@ impl Link {
             stream.shutdown();
             drop(stream);
             self.unread = (Vec::new(), 0);
+            self.client.end();
             self.outbox.clear();
             self.outbox.shrink();
             connection.reactor().leave(self.key);

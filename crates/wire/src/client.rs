@@ -365,6 +365,12 @@ impl Client {
         }
     }
 
+    /// TCP has ended: gives back the message under way and all else that only a connection needs.
+    pub fn end(&mut self) {
+        self.go_deaf();
+        self.deflate = None;
+    }
+
     // ---- sending
 
     /// Appends one message as one masked frame. False, and nothing appended, when the closing handshake has begun or a

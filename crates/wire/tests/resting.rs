@@ -60,6 +60,18 @@ fn a_context_is_kept_inside_a_message() {
 }
 
 #[test]
+fn the_end_gives_back_the_message_under_way() {
+    for compressed in [true, false] {
+        let mut client = client(compressed, 1 << 20);
+        assert_eq!(receive(&mut client, &frame(0x02, &[7; 1000]), WHOLE), []);
+        assert_eq!(client.partial_len(), 1000);
+        client.end();
+        assert_eq!(client.partial_len(), 0);
+        assert_eq!(receive(&mut client, &frame(0x80, b"the rest"), WHOLE), []);
+    }
+}
+
+#[test]
 fn a_lent_buffer_is_used_for_a_message_that_does_not_come_whole() {
     let mut client = client(false, 1 << 20);
     client.lend(Vec::with_capacity(1000));

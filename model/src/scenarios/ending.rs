@@ -52,7 +52,9 @@ pub fn all_close_at_once() {
     });
     let closers = [1000, 1001].map(|code| {
         let connection = Arc::clone(&connection);
-        thread::spawn(move || connection.close(code, "").expect("a code that may be sent"))
+        thread::spawn(move || {
+            connection.close(code, "").expect("a code that may be sent");
+        })
     });
     let receiver = {
         let connection = Arc::clone(&connection);
