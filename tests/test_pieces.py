@@ -9,7 +9,7 @@ import pytest
 
 import sunsocket
 import sunsocket.aio
-from tests.servers.raw import TEXT
+from tests.servers.raw import CLOSE, PING, PONG, TEXT
 
 LOOP_FACES = ["asyncio", "uvloop"]
 
@@ -166,3 +166,73 @@ def test_a_message_in_pieces_inside_another_one_is_refused_and_whole_ones_follow
 
     face.run(test)
     assert messages == [b"ab", b"whole", b"cd"]
+
+
+def test_a_ping_between_two_pieces_has_its_pong_between_them(face, raw_server):
+    seen = []
+    answered = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        while (received := peer.recv()).opcode != CLOSE:
+            seen.append((received.opcode, received.payload, received.fin))
+            if received.payload == b"one":
+                peer.send(PING, b"between")
+            if received.opcode == PONG:
+                answered.set()
+        peer.send(CLOSE, received.payload)
+
+    async def test():
+        server = raw_server(script)
+        ws = await face.connect(server.url)
+
+        def pieces():
+            yield "one"
+            assert answered.wait(10)
+            yield "two"
+
+        async def async_pieces():
+            yield "one"
+            await face.until(answered.is_set)
+            yield "two"
+
+        await face.do(ws.Send(async_pieces() if face.is_async else pieces()))
+        ws.Close()
+        await face.do(ws.OnClose.Wait(5))
+        server.join()
+
+    face.run(test)
+    assert seen == [(TEXT, b"one", False), (PONG, b"between", True), (0, b"two", False), (0, b"", True)]
+
+
+def test_a_loop_over_the_pieces_that_is_left_early_leaves_the_next_message_to_the_next_one(face, raw_server):
+    def script(peer):
+        peer.accept()
+        for message in (b"first", b"second", b"third"):
+            peer.send(TEXT, message, fin=False)
+            peer.send(0, b" and the rest")
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        for begins in ("first", "second"):
+            # Nothing is awaited between the end of one loop and the begin of the next.
+            if face.is_async:
+                async for piece in ws.recv_streaming(10):
+                    assert piece.startswith(begins)
+                    break
+            else:
+                for piece in ws.recv_streaming(10):
+                    assert piece.startswith(begins)
+                    break
+        # The generators that were dropped are closed by the loop meanwhile, which ends nobody else's stream.
+        got = []
+        stream = ws.recv_streaming(10)
+        got.append(await anext(stream) if face.is_async else next(stream))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        got += [piece async for piece in stream] if face.is_async else list(stream)
+        assert "".join(got) == "third and the rest"
+        ws.Close()
+
+    face.run(test)

@@ -13,7 +13,7 @@ class Deflate:
         level: 0 (stored) to 9 (smallest); the cost grows with it.
         memory_level: 1 (least memory) to 9 (most), of our compressor.
         client_window_bits: The base-2 logarithm of our window, 9 to 15; the server may ask for less, down to 8.
-        server_window_bits: The largest window that the server may use, 9 to 15; each connection keeps one of that size.
+        server_window_bits: The largest window that the server may use, 9 to 15; ours has room for 15 whatever it is.
         client_context_takeover: False begins each of our messages anew: larger messages, no memory between them.
         server_context_takeover: False asks the server to begin each of its messages anew.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from . import _core
@@ -104,15 +104,23 @@ class _Stream:
 
     def __init__(self, socket: _core.Socket) -> None:
         self.socket = socket
+        self.begun = False
         self.complete = False
         self.empty = True
 
     def __enter__(self) -> _Stream:
         self.socket._begin_stream()
+        self.begun = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.socket._end_stream(self.complete)
+        self.end()
+
+    def end(self) -> None:
+        """Ends it, once: by then another one may have begun."""
+        if self.begun:
+            self.begun = False
+            self.socket._end_stream(self.complete)
 
     def is_worth_it(self, piece: str | bytes, last: bool) -> bool:
         """Whether the piece is to be told of: an empty one only says of an empty message what kind it has."""
@@ -135,9 +143,31 @@ def receive(socket: _core.Socket, timeout: float | None) -> Iterator[str | bytes
                 yield taken[0]
 
 
-async def receive_async(socket: _core.Socket, timeout: float | None) -> AsyncIterator[str | bytes]:
-    """The same in a loop."""
-    with _Stream(socket) as stream:
+class AsyncReceive(AsyncIterator[str | bytes]):
+    """The same in a loop.
+
+    A generator that is dropped there is closed by a task of the loop's, some time later. This ends its stream at once,
+    so that who leaves ``async for`` early may begin the next one.
+    """
+
+    def __init__(self, socket: _core.Socket, timeout: float | None) -> None:
+        self._stream = _Stream(socket)
+        self._pieces = _receive_async(self._stream, timeout)
+
+    async def __anext__(self) -> str | bytes:
+        # A coroutine of ours, which holds this object while it waits.
+        return await self._pieces.__anext__()
+
+    async def aclose(self) -> None:
+        await self._pieces.aclose()
+
+    def __del__(self) -> None:
+        self._stream.end()
+
+
+async def _receive_async(stream: _Stream, timeout: float | None) -> AsyncGenerator[str | bytes, None]:
+    socket = stream.socket
+    with stream:
         while not stream.complete:
             taken = socket._take_piece()
             if taken is None:

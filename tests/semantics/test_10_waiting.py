@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import threading
 
 import pytest
 
 from sunsocket import ConnectionClosed, WebSocket
+from tests.servers.raw import CLOSE
 
 
 def test_several_threads_receive_each_message_once(echo):
@@ -84,7 +86,7 @@ def test_a_timed_out_receive_loses_nothing(face, echo):
     face.run(test)
 
 
-def test_cancelling_any_await_leaves_the_connection_usable(face, echo):
+def test_cancelling_a_wait_leaves_the_connection_usable(face, echo):
     if not face.is_async:
         return
 
@@ -119,6 +121,36 @@ def test_cancelling_any_await_leaves_the_connection_usable(face, echo):
         ws.Close()
 
     face.run(test)
+
+
+def test_cancelling_a_message_in_pieces_closes_with_1011(face, raw_server):
+    if not face.is_async:
+        return
+    codes = []
+
+    def script(peer):
+        peer.accept()
+        codes.append(peer.recv_close().code)
+        peer.send(CLOSE, struct.pack("!H", codes[0]))
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        begun = asyncio.Event()
+
+        async def pieces():
+            yield "begun"
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(ws.Send(pieces()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await ws.OnClose.Wait(5)
+
+    face.run(test)
+    assert codes == [1011]
 
 
 def test_a_message_given_to_a_task_that_was_cancelled_goes_to_the_next(face, echo):
