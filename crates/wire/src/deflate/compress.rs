@@ -74,7 +74,8 @@ fn new_context(agreed: DeflateAgreed) -> Deflate {
     Deflate::new_with_config(DeflateConfig {
         level: i32::from(agreed.level),
         // zlib has no raw stream with a window of 256 bytes. With one of 512 it looks back at the most 512 - 262 bytes, so
-        // that what it writes can be read with 256 (the test below holds it to that).
+        // that what it writes can be read with 256: tests/test_window_bits.py holds it to that. The tests below cannot, for
+        // zlib-rs inflates with room for 32 KiB whatever was asked.
         window_bits: -i32::from(agreed.client_window_bits.max(9)),
         mem_level: i32::from(agreed.memory_level),
         ..DeflateConfig::default()
