@@ -32,6 +32,29 @@ fill() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
 }
 
+# find_interpreter VERSION: prints an interpreter of that version that is here.
+find_interpreter() {
+    local found
+    # What is on PATH may be pyenv's stand-in for an interpreter that is not switched on.
+    for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$found" -c 'import venv' 2>/dev/null; then
+            echo "$found"
+            return
+        fi
+    done
+}
+
+# The same wheel is tested on the other interpreters that are here. Their environments are made while the rest goes on:
+# that is mostly waiting.
+declare -A filling
+for version in ${OTHERS:-}; do
+    interpreter=$(find_interpreter "$version")
+    if [ -n "$interpreter" ]; then
+        fill "$interpreter" ".venv-$version" &
+        filling[$version]=$!
+    fi
+done
+
 run lint '^lint: ' scripts/lint.sh
 if command -v cargo >/dev/null; then
     run fuzz '^fuzz: ' env SECONDS_EACH="${FUZZ_SECONDS:-5}" scripts/fuzz.sh
@@ -45,27 +68,17 @@ run "python $(python -c 'import platform; print(platform.python_version())')" \
 
 run "semantics over wss" '^=* *[0-9]+ (passed|failed|error)' python -m pytest -q -n $jobs tests/semantics --wss
 
-# The same wheel on the other interpreters that are here.
 for version in ${OTHERS:-}; do
-    interpreter=
-    # What is on PATH may be pyenv's stand-in for an interpreter that is not switched on.
-    for found in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python; do
-        if "$found" -c 'import venv' 2>/dev/null; then
-            interpreter=$found
-            break
-        fi
-    done
-    if [ -z "$interpreter" ]; then
-        closing+=("python $version: not found, not tested")
-        continue
-    fi
     venv=.venv-$version
-    if ! fill "$interpreter" "$venv"; then
+    if [ -z "${filling[$version]:-}" ]; then
+        closing+=("python $version: not found, not tested")
+    elif wait "${filling[$version]}"; then
+        run "python $version" '^=* *[0-9]+ (passed|failed|error)' \
+            env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q -n $jobs
+    else
         status=1
         closing+=("python $version: FAILED: $venv could not be made, or the wheel not be installed into it")
-        continue
     fi
-    run "python $version" '^=* *[0-9]+ (passed|failed|error)' env PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -q -n $jobs
 done
 
 echo "== closing lines"
