@@ -156,15 +156,15 @@ ws.Close()
 def test_a_connect_in_an_exit_function(run_python, echo):
     outcome = run_python(
         """
-import atexit, sys
+import atexit, sys, threading
 atexit.register(lambda: too_late())
 from sunsocket import WebSocket
 def connect():
     ws = WebSocket.connect(sys.argv[1])
-    got = []
-    ws.OnMessage.Connect(got.append)
+    got, fired = [], threading.Event()
+    ws.OnMessage.Connect(lambda message: (got.append(message), fired.set()))
     ws.Send("x")
-    ws.OnMessage.Wait(5)
+    fired.wait(5)
     print("in time", got)
     ws.Close()
 def too_late():

@@ -104,11 +104,11 @@ def test_a_server_that_never_reads(assault):
             before, now = now, struct.unpack("i", fcntl.ioctl(peer.sock, termios.FIONREAD, bytes(4)))[0]
         reset(peer.sock)
 
-    # That this comes to an end is the waking.
+    # That this comes to an end is the waking. A Send that did not wait would fill our memory meanwhile; what it takes
+    # between the reset and the news of it goes nowhere.
     outcome = assault(blind, mode="send", memory=6 * MIB)
     outcome.has_ended(1006)
-    # What the system's buffers and ours hold; a script that did not wait would send gigabytes in that time.
-    assert 0 < outcome.told[0]["sent"] < 32 * MIB
+    assert outcome.told[0]["sent"] > 0
 
 
 @attack("TCP that the server half closes", outcome="1006, at once")
