@@ -18,7 +18,7 @@ from sunsocket import TLS
 from tests.faces import Face
 from tests.servers.certificates import Certificates
 from tests.servers.echo import Echo
-from tests.servers.raw import Peer, RawServer
+from tests.servers.raw import TEXT, Peer, RawServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -208,6 +208,40 @@ def run_python(start_python: Callable[..., subprocess.Popen[str]]) -> Callable[.
 
     def run(code: str, *args: str, timeout: float = 30, flags: tuple[str, ...] = ("-X", "dev")) -> Outcome:
         return finish(start_python(code, *args, flags=flags), timeout)
+
+    return run
+
+
+@pytest.fixture
+def end_with_a_handler(
+    run_python: Callable[..., Outcome], raw_server: Callable[..., RawServer]
+) -> Callable[[str], Outcome]:
+    """Runs a program to its end whose main thread ends while a handler is in this statement."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.send(TEXT, b"x")
+        peer.wait_for_end()
+
+    def run(statement: str) -> Outcome:
+        return run_python(
+            f"""
+import sys, threading, time
+import sunsocket._lifetime
+from sunsocket import WebSocket
+sunsocket._lifetime.CLOSE_TIMEOUT = 0.2
+ws = WebSocket.connect(sys.argv[1], daemon=True, close_timeout=0.2)
+started = threading.Event()
+def handler(message):
+    started.set()
+    {statement}
+ws.OnMessage.Connect(handler)
+started.wait(10)
+print("end")
+""",
+            raw_server(script).url,
+            timeout=15,
+        )
 
     return run
 

@@ -9,31 +9,8 @@ from sunsocket import WebSocket
 from sunsocket._lifetime import ProgramEnded
 
 
-def test_one_that_computes_on_is_stopped(run_python, raw_server):
-    def script(peer):
-        peer.accept()
-        peer.send(1, b"x")
-        peer.wait_for_end()
-
-    outcome = run_python(
-        """
-import sys, threading, time
-import sunsocket._lifetime
-from sunsocket import WebSocket
-sunsocket._lifetime.CLOSE_TIMEOUT = 0.2
-ws = WebSocket.connect(sys.argv[1], daemon=True, close_timeout=0.2)
-started = threading.Event()
-def handler(message):
-    started.set()
-    while True:
-        time.sleep(0.001)
-ws.OnMessage.Connect(handler)
-started.wait(10)
-print("end")
-""",
-        raw_server(script).url,
-        timeout=15,
-    )
+def test_one_that_computes_on_is_stopped(end_with_a_handler):
+    outcome = end_with_a_handler("while True: time.sleep(0.001)")
     assert (outcome.stdout, outcome.status) == ("end\n", 0), outcome
     assert "still ran when the program had ended" in outcome.stderr, outcome
 

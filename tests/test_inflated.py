@@ -97,30 +97,21 @@ def test_our_close_in_the_middle_finds_the_server_s(face, serve):
     face.run(test)
 
 
-def test_a_violation_behind_it_fails_the_connection_after_it(face, serve):
+@pytest.mark.parametrize(
+    ("behind", "then", "code"),
+    [(b"\xff\x00", lambda peer: peer.recv_close(), 1002), (b"", lambda peer: peer.sock.close(), 1006)],
+    ids=["a violation", "a server that is gone"],
+)
+def test_what_ends_the_connection_behind_it_leaves_all_of_it(face, serve, behind, then, code):
     async def test():
-        url, options = serve(b"\xff\x00", lambda peer: peer.recv_close())
+        url, options = serve(behind, then)
         ws = await face.connect(url, max_held=HELD, **options)
         ws.Send("go")
         for number in range(COUNT):
             assert await face.do(ws.recv(5)) == numbered(number)
         with pytest.raises(ConnectionClosed):
             await face.do(ws.recv(5))
-        assert ws.close_code == 1002
-
-    face.run(test)
-
-
-def test_a_server_that_is_gone_behind_it_leaves_all_of_it(face, serve):
-    async def test():
-        url, options = serve(b"", lambda peer: peer.sock.close())
-        ws = await face.connect(url, max_held=HELD, **options)
-        ws.Send("go")
-        for number in range(COUNT):
-            assert await face.do(ws.recv(5)) == numbered(number)
-        with pytest.raises(ConnectionClosed):
-            await face.do(ws.recv(5))
-        assert ws.close_code == 1006
+        assert ws.close_code == code
 
     face.run(test)
 

@@ -101,30 +101,8 @@ def test_os_exit_ends_at_once(run_python, closes):
     assert ended(closes) == ["dropped", "dropped"]
 
 
-def test_an_exit_with_a_handler_that_never_returns_is_bounded(run_python, raw_server):
-    def script(peer):
-        peer.accept()
-        peer.send(1, b"x")
-        peer.wait_for_end()
-
-    outcome = run_python(
-        """
-import sys, threading
-import sunsocket._lifetime
-from sunsocket import WebSocket
-sunsocket._lifetime.CLOSE_TIMEOUT = 0.2
-ws = WebSocket.connect(sys.argv[1], daemon=True, close_timeout=0.2)
-started = threading.Event()
-def handler(message):
-    started.set()
-    threading.Event().wait()
-ws.OnMessage.Connect(handler)
-started.wait(10)
-print("end")
-""",
-        raw_server(script).url,
-        timeout=15,
-    )
+def test_an_exit_with_a_handler_that_never_returns_is_bounded(end_with_a_handler):
+    outcome = end_with_a_handler("threading.Event().wait()")
     assert (outcome.stdout, outcome.status) == ("end\n", 0), outcome
 
 

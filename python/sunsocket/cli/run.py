@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -150,8 +151,9 @@ def _fail(text: str, status: int = 2) -> int:
     return status
 
 
-def _open(path: str, what: str) -> IO[bytes]:
-    """Opens a file, or says why it cannot be read.
+@contextlib.contextmanager
+def _opened(path: str, what: str) -> Iterator[IO[bytes]]:
+    """Opens a file, or says why that or what is done with it cannot be done.
 
     Raises:
         _Unusable: It cannot be.
@@ -161,7 +163,8 @@ def _open(path: str, what: str) -> IO[bytes]:
     if os.path.isdir(path):
         raise _Unusable(f"{what} {path!r} is a directory")
     try:
-        return open(path, "rb")
+        with open(path, "rb") as file:
+            yield file
     except OSError as error:
         raise _Unusable(f"{what} {path!r} cannot be read: {error.strerror}") from None
 
@@ -173,11 +176,8 @@ def _certificates(path: str) -> bytes:
         _Unusable: It cannot be read, or holds no certificates.
     """
     what = "the file of --cacert"
-    with _open(path, what) as file:
-        try:
-            pem = file.read()
-        except OSError as error:
-            raise _Unusable(f"{what} {path!r} cannot be read: {error.strerror}") from None
+    with _opened(path, what) as file:
+        pem = file.read()
     try:
         _core.check_script_options(headers=[], ca_data=pem)
     except TLSError as error:
@@ -191,7 +191,8 @@ def run(options: argparse.Namespace) -> int:
         return _fail("--local-echo sends every connection to itself: leave --resolve and --cacert out")
     ca_data: bytes | None = None
     try:
-        _open(options.script, "the script").close()
+        with _opened(options.script, "the script"):
+            pass
         if options.cacert is not None:
             ca_data = _certificates(options.cacert)
     except _Unusable as problem:

@@ -145,7 +145,10 @@ impl Link {
         }
         let mut inbox = lock(&connection.inbox);
         let wanted = connection.is_wanted();
-        loop {
+        let rest = |inbox: &Inbox, input: &[u8]| {
+            if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 }
+        };
+        while left == 0 {
             if let Some((kind, ascii, payload)) = self.client.receive_small(&mut input) {
                 if !discards {
                     while !wanted && inbox.is_full() {
@@ -166,20 +169,14 @@ impl Link {
                         inbox.push(message);
                         arrived = true;
                     }
-                    left = if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 };
-                    if left > 0 {
-                        break;
-                    }
+                    left = rest(&inbox, input);
                 }
                 Ok(Some(Event::Piece(piece))) => {
                     if !discards {
                         inbox.push_piece(piece);
                         piece_arrived = true;
                     }
-                    left = if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 };
-                    if left > 0 {
-                        break;
-                    }
+                    left = rest(&inbox, input);
                 }
                 Ok(Some(Event::Pong(payload))) => {
                     if self.keep_alive.pong((*payload).as_ref(), now) {
