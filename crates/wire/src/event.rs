@@ -1,4 +1,4 @@
-//! What the client reports.
+//! What a receiver reports.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub struct Message<'a> {
     pub payload: Cow<'a, [u8]>,
 }
 
-/// A part of a message, where the driver asked for parts ([`crate::Client::report_pieces`]).
+/// A part of a message, where the driver asked for parts ([`crate::Receiver::report_pieces`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Text or binary.
@@ -52,10 +52,10 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// The next part of a message that is not complete yet, or the last.
     Piece(Piece),
-    /// A ping; [`crate::Client::transmit`] answers it.
+    /// A ping, which the server is owed an answer to ([`crate::Sender::owe_pong`]).
     Ping(Box<ControlPayload>),
     /// A pong, asked for or not.
     Pong(Box<ControlPayload>),
-    /// The server's Close; [`crate::Client::transmit`] answers it. The last event.
+    /// The server's Close, which it is owed an answer to ([`crate::Sender::owe_close`]). The last event.
     Close(CloseFrame),
 }

@@ -1,6 +1,7 @@
 //! Frame headers in both directions (RFC 6455 5.2).
 
 use crate::error::Violation;
+use crate::mask;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,13 +134,8 @@ impl Header {
     }
 }
 
-/// Appends one whole frame of the client's: header, masking key, masked payload.
-pub(crate) fn append(opcode: Opcode, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
-    append_with(0x80 | opcode.nibble(), payload, key, out);
-}
-
-/// The same for a frame of a message that is compressed or comes in several. `compressed` is for the first alone.
-pub(crate) fn append_part(
+/// Appends one frame of the client's: header, masking key, masked payload. `compressed` is for the first of a message alone.
+pub(crate) fn append(
     opcode: Opcode,
     fin: bool,
     compressed: bool,
@@ -147,13 +143,8 @@ pub(crate) fn append_part(
     key: [u8; 4],
     out: &mut Vec<u8>,
 ) {
-    let flags = u8::from(fin) << 7 | u8::from(compressed) << 6;
-    append_with(flags | opcode.nibble(), payload, key, out);
-}
-
-fn append_with(first: u8, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     let mut header = [0u8; 14];
-    header[0] = first;
+    header[0] = u8::from(fin) << 7 | u8::from(compressed) << 6 | opcode.nibble();
     let size = match payload.len() {
         short @ ..=125 => {
             header[1] = 0x80 | short as u8;
@@ -174,9 +165,7 @@ fn append_with(first: u8, payload: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     let end = size + 4;
     out.reserve(end + payload.len());
     out.extend_from_slice(&header[..end]);
-    let start = out.len();
-    out.extend_from_slice(payload);
-    crate::mask::apply(&mut out[start..], key);
+    mask::append(payload, key, out);
 }
 
 #[cfg(test)]
@@ -236,13 +225,13 @@ mod tests {
         for (len, header) in [(0, 2), (125, 2), (126, 4), (65535, 4), (65536, 10)] {
             let payload = vec![7u8; len];
             let mut out = vec![0xaa];
-            append(Opcode::Binary, &payload, [1, 2, 3, 4], &mut out);
+            append(Opcode::Binary, true, false, &payload, [1, 2, 3, 4], &mut out);
             assert_eq!(out[1], 0x82);
             assert_eq!(out[2] & 0x80, 0x80);
             assert_eq!(out.len(), 1 + header + 4 + len);
             assert_eq!(out[1 + header..1 + header + 4], [1, 2, 3, 4]);
-            let mut unmasked = out.split_off(1 + header + 4);
-            crate::mask::apply(&mut unmasked, [1, 2, 3, 4]);
+            let mut unmasked = Vec::new();
+            mask::append(&out[1 + header + 4..], [1, 2, 3, 4], &mut unmasked);
             assert_eq!(unmasked, payload);
         }
     }

@@ -7,13 +7,16 @@
 //! Url::parse -> Request::new(url, nonce).encode() -> send it
 //! bytes      -> Response::parse(bytes)            -> request.verify(response) -> Accepted
 //! then, for the life of the connection:
-//! bytes      -> Client::receive(&mut bytes)       -> Event, Event, ... until None; then Client::transmit for the
-//!                                                    answers that are owed to the server
-//! a message  -> Client::send(.., out)             -> bytes to write
+//! bytes      -> Receiver::receive(&mut bytes)     -> Event, Event, ... until None
+//! a message  -> Deflater::message(.., out)        -> its compressed form, where that was agreed and is worth it
+//!            -> Sender::send(.., out)             -> bytes to write
+//! a ping or Close of the server's -> Sender::owe_pong, Sender::owe_close, then Sender::transmit -> bytes to write
 //! ```
 //!
+//! The three know nothing of each other, so that each can have a lock of its own; `Client` joins them for a single thread.
+//!
 //! Read in this order: `url`, `reference`, `headers`, `credentials`, `cookie`, `handshake`, `extension`, `frame`, `mask`,
-//! `message`, `deflate`, `control`, `close`, `utf8`, `client`.
+//! `message`, `deflate`, `control`, `close`, `utf8`, `receiver`, `sender`, `client`.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -31,19 +34,23 @@ mod headers;
 mod limits;
 mod mask;
 mod message;
+mod receiver;
 mod reference;
+mod sender;
 mod url;
 mod utf8;
 
-pub use client::{Client, ReadTarget, State};
+pub use client::Client;
 pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
 pub use cookie::{Cookie, Cookies};
 pub use credentials::Credentials;
-pub use deflate::{DeflateAgreed, DeflateOffer};
+pub use deflate::{DeflateAgreed, DeflateOffer, Deflater};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};
 pub use handshake::{Accepted, Request, Response};
 pub use headers::Headers;
 pub use limits::Limits;
+pub use receiver::{ReadTarget, Receiver};
+pub use sender::{Sender, State};
 pub use url::{Scheme, Url};

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::deflate::{Decompressor, Failure, most_compressed};
+use crate::deflate::{Failure, Inflater, most_compressed};
 use crate::error::Violation;
 use crate::event::{Message, MessageKind, Piece};
 use crate::frame::{Header, Opcode};
@@ -84,12 +84,12 @@ impl Assembly {
     pub(crate) fn whole_compressed(
         header: &Header,
         payload: &[u8],
-        decompressor: &mut Decompressor,
+        inflater: &mut Inflater,
         limit: usize,
     ) -> Result<Message<'static>, Violation> {
         let mut open = Open::new(header);
-        open.inflate(payload, decompressor, limit)?;
-        open.end(Some(decompressor), limit)?;
+        open.inflate(payload, inflater, limit)?;
+        open.end(Some(inflater), limit)?;
         Ok(open.into_message())
     }
 
@@ -108,13 +108,13 @@ impl Assembly {
         &mut self,
         piece: &[u8],
         missing: u64,
-        decompressor: Option<&mut Decompressor>,
+        inflater: Option<&mut Inflater>,
         limit: usize,
     ) -> Result<(), Violation> {
         let Some(open) = &mut self.open else { return Ok(()) };
         if open.compressed {
-            let Some(decompressor) = decompressor else { return Ok(()) };
-            return open.inflate(piece, decompressor, limit);
+            let Some(inflater) = inflater else { return Ok(()) };
+            return open.inflate(piece, inflater, limit);
         }
         if open.payload.capacity() - open.payload.len() < piece.len() {
             // Room for as much again as there is, if so much is announced.
@@ -165,11 +165,11 @@ impl Assembly {
     /// The last fragment is complete.
     pub(crate) fn finish(
         &mut self,
-        decompressor: Option<&mut Decompressor>,
+        inflater: Option<&mut Inflater>,
         limit: usize,
     ) -> Result<Option<Finished>, Violation> {
         let Some(mut open) = self.open.take() else { return Ok(None) };
-        open.end(decompressor, limit)?;
+        open.end(inflater, limit)?;
         Ok(Some(if open.reported > 0 {
             Finished::Piece(Piece { kind: open.kind, last: true, payload: open.payload })
         } else {
@@ -201,13 +201,8 @@ impl Open {
     }
 
     /// Takes a compressed piece.
-    fn inflate(
-        &mut self,
-        piece: &[u8],
-        decompressor: &mut Decompressor,
-        limit: usize,
-    ) -> Result<(), Violation> {
-        let inflated = decompressor.decompress(piece, &mut self.payload, limit - self.reported);
+    fn inflate(&mut self, piece: &[u8], inflater: &mut Inflater, limit: usize) -> Result<(), Violation> {
+        let inflated = inflater.decompress(piece, &mut self.payload, limit - self.reported);
         self.inflated(inflated, limit)
     }
 
@@ -222,11 +217,11 @@ impl Open {
     }
 
     /// Checks what can be checked when all of it is there.
-    fn end(&mut self, decompressor: Option<&mut Decompressor>, limit: usize) -> Result<(), Violation> {
+    fn end(&mut self, inflater: Option<&mut Inflater>, limit: usize) -> Result<(), Violation> {
         if self.compressed
-            && let Some(decompressor) = decompressor
+            && let Some(inflater) = inflater
         {
-            let inflated = decompressor.finish(&mut self.payload, limit - self.reported);
+            let inflated = inflater.finish(&mut self.payload, limit - self.reported);
             self.inflated(inflated, limit)?;
         }
         self.validator.finish().map_err(|_| Violation::not_utf8("a text message"))

@@ -41,7 +41,7 @@ fn the_debug_form_says_what_was_agreed_and_nothing_of_a_message() {
     let mut client = client(true, 1 << 20);
     assert!(client.send(MessageKind::Text, &b"secret".repeat(100), Some(true), KEY, &mut Vec::new()));
     let shown = format!("{client:?}");
-    for direction in ["Compressor", "Decompressor"] {
+    for direction in ["Deflater", "Inflater"] {
         assert!(shown.contains(&format!("{direction} {{ agreed: DeflateAgreed {{ level: 6")), "{shown}");
     }
     // Neither as text nor as numbers: a client's debug form may end in a log.

@@ -2,37 +2,10 @@
 
 mod common;
 
-use common::{AGREED, KEY, WHOLE, client, frame, receive};
+use common::{AGREED, KEY, WHOLE, client, frame, frames, inflate, receive};
 use proptest::prelude::*;
 use sunsocket_wire::{Client, Limits, MessageKind, State};
-use zlib_rs::{Inflate, InflateFlush};
-
-/// A client's frame: first byte and unmasked payload.
-fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut frames = Vec::new();
-    while let [first, second, rest @ ..] = bytes {
-        assert_eq!(second & 0x80, 0x80, "masked");
-        let (length, rest) = match second & 0x7f {
-            126 => (u64::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
-            127 => (u64::from_be_bytes(rest[..8].try_into().expect("eight")), &rest[8..]),
-            short => (u64::from(short), rest),
-        };
-        let (key, rest) = rest.split_at(4);
-        let (payload, rest) = rest.split_at(length as usize);
-        frames.push((*first, payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()));
-        bytes = rest;
-    }
-    frames
-}
-
-fn inflate(context: &mut Inflate, payload: &[u8]) -> Vec<u8> {
-    let input = [payload, &[0, 0, 0xff, 0xff]].concat();
-    let mut out = vec![0; 1 << 20];
-    let before = context.total_out();
-    context.decompress(&input, &mut out, InflateFlush::SyncFlush).expect("sound");
-    out.truncate((context.total_out() - before) as usize);
-    out
-}
+use zlib_rs::Inflate;
 
 #[test]
 fn small_messages_go_as_they_are_and_large_ones_compressed() {

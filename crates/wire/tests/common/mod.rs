@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use sunsocket_wire::{Client, DeflateAgreed, Event, Limits, Message, MessageKind, Violation};
-use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush};
 
 pub(crate) const AGREED: DeflateAgreed = DeflateAgreed {
     level: 6,
@@ -53,6 +53,34 @@ impl Server {
         }
         out
     }
+}
+
+/// The frames that a client wrote: first byte and unmasked payload of each.
+pub(crate) fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, second, rest @ ..] = bytes {
+        assert_eq!(second & 0x80, 0x80, "masked");
+        let (length, rest) = match second & 0x7f {
+            126 => (u64::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+            127 => (u64::from_be_bytes(rest[..8].try_into().expect("eight")), &rest[8..]),
+            short => (u64::from(short), rest),
+        };
+        let (key, rest) = rest.split_at(4);
+        let (payload, rest) = rest.split_at(length as usize);
+        frames.push((*first, payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect()));
+        bytes = rest;
+    }
+    frames
+}
+
+/// What a server makes of a compressed message.
+pub(crate) fn inflate(context: &mut Inflate, payload: &[u8]) -> Vec<u8> {
+    let input = [payload, &[0, 0, 0xff, 0xff]].concat();
+    let mut out = vec![0; 1 << 20];
+    let before = context.total_out();
+    context.decompress(&input, &mut out, InflateFlush::SyncFlush).expect("sound");
+    out.truncate((context.total_out() - before) as usize);
+    out
 }
 
 /// What a client reported, owned.

@@ -18,7 +18,7 @@ pub(crate) fn most_compressed(size: usize) -> usize {
 }
 
 /// Decompresses one message after the other.
-pub(crate) struct Decompressor {
+pub(crate) struct Inflater {
     agreed: DeflateAgreed,
     context: Option<Box<Context>>,
     /// The message that is under way had a byte.
@@ -41,13 +41,13 @@ pub(crate) enum Failure {
     Broken,
 }
 
-impl std::fmt::Debug for Decompressor {
+impl std::fmt::Debug for Inflater {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decompressor").field("agreed", &self.agreed).finish_non_exhaustive()
+        f.debug_struct("Inflater").field("agreed", &self.agreed).finish_non_exhaustive()
     }
 }
 
-impl Decompressor {
+impl Inflater {
     pub(crate) fn new(agreed: DeflateAgreed) -> Self {
         Self { agreed, context: None, begun: false }
     }
@@ -72,7 +72,7 @@ impl Decompressor {
     /// The message is complete (7.2.2).
     ///
     /// # Errors
-    /// As [`Decompressor::decompress`].
+    /// As [`Inflater::decompress`].
     pub(crate) fn finish(&mut self, message: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
         if !std::mem::take(&mut self.begun) {
             // Not even the one byte that an empty message is compressed to (7.2.3.6).
@@ -146,8 +146,8 @@ impl Context {
 mod tests {
     use super::*;
 
-    fn decompressor(takeover: bool) -> Decompressor {
-        Decompressor::new(DeflateAgreed {
+    fn inflater(takeover: bool) -> Inflater {
+        Inflater::new(DeflateAgreed {
             level: 6,
             memory_level: 8,
             client_window_bits: 15,
@@ -157,16 +157,16 @@ mod tests {
         })
     }
 
-    fn whole(decompressor: &mut Decompressor, bytes: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    fn whole(inflater: &mut Inflater, bytes: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
         let mut message = Vec::new();
-        decompressor.decompress(bytes, &mut message, limit)?;
-        decompressor.finish(&mut message, limit)?;
+        inflater.decompress(bytes, &mut message, limit)?;
+        inflater.finish(&mut message, limit)?;
         Ok(message)
     }
 
     #[test]
     fn the_examples_of_the_rfc() {
-        let mut takeover = decompressor(true);
+        let mut takeover = inflater(true);
         for bytes in [
             // 7.2.3.1, 7.2.3.2 (which looks back into the first), 7.2.3.3 (a stored block), 7.2.3.4 (BFINAL), 7.2.3.5.
             &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
@@ -183,39 +183,40 @@ mod tests {
     #[test]
     fn a_last_block_may_end_a_piece_of_the_message() {
         // The example of 7.2.3.4 in two fragments: behind the first one there is nothing to read yet.
-        let mut decompressor = decompressor(true);
+        let mut inflater = inflater(true);
         let mut message = Vec::new();
         for piece in [&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..], &[0x00]] {
-            assert_eq!(decompressor.decompress(piece, &mut message, 100), Ok(()));
+            assert_eq!(inflater.decompress(piece, &mut message, 100), Ok(()));
             assert_eq!(message, b"Hello");
         }
-        assert_eq!(decompressor.finish(&mut message, 100), Ok(()));
+        assert_eq!(inflater.finish(&mut message, 100), Ok(()));
         assert_eq!(message, b"Hello");
     }
 
     #[test]
     fn looking_back_into_a_message_that_was_to_be_forgotten_is_refused() {
-        let mut fresh = decompressor(false);
+        let mut fresh = inflater(false);
         assert!(whole(&mut fresh, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 100).is_ok());
         assert_eq!(whole(&mut fresh, &[0xf2, 0x00, 0x11, 0x00, 0x00], 100), Err(Failure::Broken));
     }
 
     #[test]
     fn what_is_not_deflate_is_refused() {
-        assert_eq!(whole(&mut decompressor(true), &[0x07], 100), Err(Failure::Broken));
-        assert_eq!(whole(&mut decompressor(true), b"", 100), Err(Failure::Broken));
-        assert_eq!(whole(&mut decompressor(true), &[0xff; 64], 100), Err(Failure::Broken));
+        assert_eq!(whole(&mut inflater(true), &[0x07], 100), Err(Failure::Broken));
+        assert_eq!(whole(&mut inflater(true), b"", 100), Err(Failure::Broken));
+        assert_eq!(whole(&mut inflater(true), &[0xff; 64], 100), Err(Failure::Broken));
     }
 
     #[test]
     fn the_limit_holds_exactly() {
-        let mut compressor = super::super::Compressor::new(decompressor(true).agreed);
+        let mut deflater = super::super::Deflater::new(inflater(true).agreed);
         for size in [0, 1, STEP - 1, STEP, STEP + 1, 5 * STEP] {
-            let bytes = compressor.compress(&vec![b'a'; size], true).to_vec();
-            compressor.release();
-            assert_eq!(whole(&mut decompressor(true), &bytes, size).map(|message| message.len()), Ok(size));
+            let mut bytes = Vec::new();
+            deflater.message(&vec![b'a'; size], &mut bytes);
+            deflater.release();
+            assert_eq!(whole(&mut inflater(true), &bytes, size).map(|message| message.len()), Ok(size));
             if size > 0 {
-                assert!(matches!(whole(&mut decompressor(true), &bytes, size - 1), Err(Failure::TooBig(_))));
+                assert!(matches!(whole(&mut inflater(true), &bytes, size - 1), Err(Failure::TooBig(_))));
             }
         }
     }

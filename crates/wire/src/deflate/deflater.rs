@@ -2,46 +2,63 @@
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 
-use super::TAIL;
 use super::parameters::DeflateAgreed;
+use super::{TAIL, WORTH_IT};
 
 /// What one call may append before it is called again.
 const STEP: usize = 16 << 10;
 
-/// Compresses one message after the other.
-pub(crate) struct Compressor {
+/// Compresses one message after the other, for a [`crate::Sender`] to frame.
+///
+/// The order of calls: where [`Deflater::takes`] says so, [`Deflater::message`] for a whole message, or
+/// [`Deflater::piece`] for each piece of one, then the sender's `send` or `send_piece` with `compressed`. What is compressed
+/// later may look back into what was compressed earlier, so the frames have to leave in the order in which they were
+/// compressed: a driver with a lock around each of both keeps this one until the sender has its frame. When a message was
+/// compressed and is not sent after all, [`Deflater::release`].
+pub struct Deflater {
     agreed: DeflateAgreed,
+    /// Made at the first message.
     context: Option<Box<Deflate>>,
-    /// A message's compressed form, before its frame's header can be written.
-    output: Vec<u8>,
 }
 
-impl std::fmt::Debug for Compressor {
+impl std::fmt::Debug for Deflater {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Compressor").field("agreed", &self.agreed).finish_non_exhaustive()
+        f.debug_struct("Deflater").field("agreed", &self.agreed).finish_non_exhaustive()
     }
 }
 
-impl Compressor {
-    pub(crate) fn new(agreed: DeflateAgreed) -> Self {
-        Self { agreed, context: None, output: Vec::new() }
+impl Deflater {
+    /// For a connection whose opening handshake agreed on permessage-deflate.
+    pub fn new(agreed: DeflateAgreed) -> Self {
+        Self { agreed, context: None }
     }
 
-    /// The compressed form of a piece of a message; `last` ends the message (7.2.1).
-    pub(crate) fn compress(&mut self, piece: &[u8], last: bool) -> &[u8] {
-        self.output.clear();
+    /// Whether a message of `size` bytes is compressed. `wanted`: what the program says about it, if it does; otherwise those
+    /// from 1 KiB on are. Of a message in pieces the first piece decides.
+    pub fn takes(size: usize, wanted: Option<bool>) -> bool {
+        wanted.unwrap_or(size >= WORTH_IT)
+    }
+
+    /// Appends the compressed form of a whole message (RFC 7692 7.2.1).
+    pub fn message(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+        self.piece(payload, true, out);
+    }
+
+    /// Appends the compressed form of the next piece of a message; `last` ends the message.
+    pub fn piece(&mut self, piece: &[u8], last: bool, out: &mut Vec<u8>) {
+        let start = out.len();
         let agreed = self.agreed;
         let context = self.context.get_or_insert_with(|| Box::new(new_context(agreed)));
         let mut input = piece;
         loop {
-            let before = self.output.len();
-            self.output.resize(before + STEP.max(input.len() / 4), 0);
+            let before = out.len();
+            out.resize(before + STEP.max(input.len() / 4), 0);
             let (taken, given) = (context.total_in(), context.total_out());
-            let status = context.compress(input, &mut self.output[before..], DeflateFlush::SyncFlush);
+            let status = context.compress(input, &mut out[before..], DeflateFlush::SyncFlush);
             input = &input[(context.total_in() - taken) as usize..];
             let given = (context.total_out() - given) as usize;
-            let is_full = before + given == self.output.len();
-            self.output.truncate(before + given);
+            let is_full = before + given == out.len();
+            out.truncate(before + given);
             // Nothing left to do is no failure, and none else can happen with a sound context.
             let goes_on = matches!(status, Ok(Status::Ok)) && (is_full || !input.is_empty());
             if !goes_on {
@@ -49,24 +66,22 @@ impl Compressor {
             }
         }
         if last {
-            if self.output.ends_with(&TAIL) {
-                self.output.truncate(self.output.len() - TAIL.len());
+            if out[start..].ends_with(&TAIL) {
+                out.truncate(out.len() - TAIL.len());
             }
-            if self.output.is_empty() {
+            if out.len() == start {
                 // Nothing at all: an empty block, of which its tail is taken off (7.2.3.6).
-                self.output.push(0);
+                out.push(0);
             }
             if agreed.client_no_context_takeover {
                 context.reset();
             }
         }
-        &self.output
     }
 
     /// Gives the context back: the next message begins anew, which a server cannot tell.
-    pub(crate) fn release(&mut self) {
+    pub fn release(&mut self) {
         self.context = None;
-        self.output = Vec::new();
     }
 }
 
@@ -86,7 +101,7 @@ fn new_context(agreed: DeflateAgreed) -> Deflate {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Decompressor, DeflateOffer};
+    use super::super::{DeflateOffer, Inflater};
     use super::*;
 
     fn agreed(window_bits: u8, level: u8, takeover: bool) -> DeflateAgreed {
@@ -102,10 +117,17 @@ mod tests {
         }
     }
 
-    fn inflate(decompressor: &mut Decompressor, bytes: &[u8]) -> Vec<u8> {
+    fn deflate(deflater: &mut Deflater, message: &[u8]) -> Vec<u8> {
+        // What is there already stays, and is no part of it.
+        let mut out = TAIL.to_vec();
+        deflater.message(message, &mut out);
+        out.split_off(TAIL.len())
+    }
+
+    fn inflate(inflater: &mut Inflater, bytes: &[u8]) -> Vec<u8> {
         let mut message = Vec::new();
-        decompressor.decompress(bytes, &mut message, 1 << 20).expect("sound");
-        decompressor.finish(&mut message, 1 << 20).expect("sound");
+        inflater.decompress(bytes, &mut message, 1 << 20).expect("sound");
+        inflater.finish(&mut message, 1 << 20).expect("sound");
         message
     }
 
@@ -124,45 +146,45 @@ mod tests {
             released in prop::option::of(0usize..6),
         ) {
             let agreed = agreed(window_bits, level, takeover);
-            let mut compressor = Compressor::new(agreed);
-            let mut decompressor = Decompressor::new(agreed);
+            let mut deflater = Deflater::new(agreed);
+            let mut inflater = Inflater::new(agreed);
             for (at, message) in messages.iter().enumerate() {
                 if released == Some(at) {
-                    compressor.release();
+                    deflater.release();
                 }
-                let compressed = compressor.compress(message, true).to_vec();
+                let compressed = deflate(&mut deflater, message);
                 prop_assert!(!compressed.ends_with(&TAIL));
-                prop_assert_eq!(&inflate(&mut decompressor, &compressed), message);
+                prop_assert_eq!(&inflate(&mut inflater, &compressed), message);
             }
         }
 
         #[test]
         fn pieces_make_the_same_message(pieces in prop::collection::vec(text(), 1..6), takeover: bool) {
             let agreed = agreed(15, 6, takeover);
-            let mut compressor = Compressor::new(agreed);
-            let mut decompressor = Decompressor::new(agreed);
+            let mut deflater = Deflater::new(agreed);
+            let mut inflater = Inflater::new(agreed);
             for _ in 0..2 {
                 let mut wire = Vec::new();
                 for (at, piece) in pieces.iter().enumerate() {
-                    wire.extend_from_slice(compressor.compress(piece, at + 1 == pieces.len()));
+                    deflater.piece(piece, at + 1 == pieces.len(), &mut wire);
                 }
-                prop_assert_eq!(inflate(&mut decompressor, &wire), pieces.concat());
+                prop_assert_eq!(inflate(&mut inflater, &wire), pieces.concat());
             }
         }
     }
 
     #[test]
     fn the_examples_of_the_rfc() {
-        let mut compressor = Compressor::new(agreed(15, 6, true));
-        assert_eq!(compressor.compress(b"Hello", true), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
-        assert_eq!(compressor.compress(b"Hello", true), [0xf2, 0x00, 0x11, 0x00, 0x00]);
-        assert_eq!(compressor.compress(b"", true), [0x00]);
+        let mut deflater = Deflater::new(agreed(15, 6, true));
+        assert_eq!(deflate(&mut deflater, b"Hello"), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        assert_eq!(deflate(&mut deflater, b"Hello"), [0xf2, 0x00, 0x11, 0x00, 0x00]);
+        assert_eq!(deflate(&mut deflater, b""), [0x00]);
     }
 
     #[test]
     fn large_messages_keep_their_size_bound() {
         let agreed = agreed(15, 6, true);
-        let mut compressor = Compressor::new(agreed);
+        let mut deflater = Deflater::new(agreed);
         let mut state = 1u32;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             // Xorshift: nothing that could be compressed, so that the room for the output has to grow.
@@ -173,11 +195,11 @@ mod tests {
         })
         .take(1 << 18)
         .collect();
-        let compressed = compressor.compress(&noise, true).to_vec();
+        let compressed = deflate(&mut deflater, &noise);
         let size = compressed.len();
         assert!((noise.len()..=super::super::most_compressed(noise.len())).contains(&size), "{size}");
-        assert_eq!(inflate(&mut Decompressor::new(agreed), &compressed), noise);
+        assert_eq!(inflate(&mut Inflater::new(agreed), &compressed), noise);
         let zeros = vec![0; 1 << 20];
-        assert!(compressor.compress(&zeros, true).len() < 2000);
+        assert!(deflate(&mut deflater, &zeros).len() < 2000);
     }
 }
