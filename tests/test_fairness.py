@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 
 import pytest
 
 from sunsocket import ConnectionClosed, WebSocket
-from tests.servers.raw import TEXT
+from tests.servers.raw import TEXT, frame
 
 
 def flood(peer):
@@ -48,6 +49,36 @@ def test_a_quiet_socket_is_heard_beside_a_flooded_one(face, echo, flooded):
         got = []
         quiet.OnMessage.Connect(got.append)
         for number in range(5):
+            quiet.Send(str(number))
+            await face.until(lambda number=number: len(got) > number)
+        loud.abort()
+        quiet.Close()
+
+    face.run(test)
+
+
+def test_a_quiet_socket_is_heard_beside_a_flood_over_tls_that_nobody_takes(face, raw_server, echo, certificates, tls):
+    # Bytes are always left inside TLS, of which the poller does not know.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.good)
+    block = frame(TEXT, "\u00e9".encode() * 30) * 20_000
+    flooding = threading.Event()
+
+    def flood_blocks(peer):
+        peer.accept()
+        with contextlib.suppress(OSError):
+            while True:
+                peer.sock.sendall(block)
+                flooding.set()
+
+    async def test():
+        loud = await face.connect(raw_server(flood_blocks, context=context).url, tls=tls)
+        loud.OnMessage.Connect(lambda message: None)
+        await face.until(flooding.is_set)
+        quiet = await face.connect(echo.url)
+        got = []
+        quiet.OnMessage.Connect(got.append)
+        for number in range(20):
             quiet.Send(str(number))
             await face.until(lambda number=number: len(got) > number)
         loud.abort()

@@ -7,11 +7,12 @@ import gc
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from sunsocket import ConnectError, WebSocket
-from tests.servers.raw import CLOSE
+from tests.servers.raw import BINARY, CLOSE, frame
 
 SETUP = """
 import os, sys, threading
@@ -265,3 +266,36 @@ def test_an_open_connection_costs_one_descriptor(face, echo):
             ws.Close()
 
     face.run(test)
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_connection_that_was_failed_behind_messages_nobody_took_is_let_go(raw_server):
+    message = b"m" * (1 << 20)
+
+    def script(peer):
+        peer.accept()
+        # A frame with reserved bits and a reserved opcode comes behind the message.
+        peer.sock.sendall(frame(BINARY, message) + b"\xff\xff")
+        peer.wait_for_end()
+
+    server = raw_server(script)
+
+    def fail(count):
+        sockets = [WebSocket.connect(server.url, daemon=True, compression=None) for _ in range(count)]
+        for ws in sockets:
+            ws.OnClose.Wait(20)
+            assert ws.close_code == 1002
+        del ws
+        sockets.clear()
+        gc.collect()
+
+    fail(20)
+    before = resident()
+    for _ in range(4):
+        fail(20)
+    # 80 messages of 1 MiB were held; what stays is noise of the allocator's.
+    assert resident() - before < 30 << 20

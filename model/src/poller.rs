@@ -34,10 +34,6 @@ impl Events {
     pub(crate) fn get(&self, at: usize) -> Readiness {
         self.0[at]
     }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 std::thread_local! {

@@ -48,7 +48,7 @@ pub(crate) fn deliver(host: &Rc<Host>, connection: &Connection) -> Delivered {
     }
     if connection.take_dropped() {
         host.warn(&format!(
-            "messages from {} are being dropped, the oldest first: the hold is full and nothing has listened to OnMessage",
+            "messages from {} are being dropped, the oldest first: the hold is full and nothing listens to OnMessage",
             connection.url()
         ));
     }

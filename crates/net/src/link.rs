@@ -27,6 +27,8 @@ mod sending;
 
 use sending::{GATHER, Pieces};
 
+/// How long reading waits for a program that has neither listened nor pulled, before the oldest messages are dropped.
+const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 /// A connection without keep-alive is at rest after so long without a message; another one after its ping interval.
 const REST_AFTER: Duration = Duration::from_secs(20);
 
@@ -48,6 +50,10 @@ pub(crate) struct Link {
     /// The server broke the protocol behind messages that are still to be delivered, and answered: what it did, and when
     /// the connection is failed at the latest.
     failing: Option<(Violation, Instant)>,
+    /// Until when reading waits for somebody to listen or pull: the hold is full, and nobody ever has.
+    hold_until: Option<Instant>,
+    /// That time has come: the oldest messages are dropped for as long as nobody listens or pulls.
+    hold_over: bool,
     /// The socket takes no more now: the poller will say when.
     blocked: bool,
     /// Sends that left more than the high-water mark unsent, and of which nobody has said that its sender waits.
@@ -89,6 +95,8 @@ impl Link {
             keep_alive: KeepAlive::new(options.ping_interval, options.ping_timeout, now),
             closing: None,
             failing: None,
+            hold_until: None,
+            hold_over: false,
             blocked: false,
             overdrafts: 0,
             broken: false,
@@ -266,7 +274,10 @@ impl Link {
         let deadline = match (&self.closing, &self.failing) {
             (Some(closing), _) => Some(closing.deadline),
             (None, Some((_, deadline))) => Some(*deadline),
-            (None, None) => [self.keep_alive.deadline(), self.rest_due].into_iter().flatten().min(),
+            (None, None) => {
+                let deadlines = [self.keep_alive.deadline(), self.rest_due, self.hold_until];
+                deadlines.into_iter().flatten().min()
+            }
         };
         if let Some(deadline) = deadline
             && self.timer.is_none_or(|timer| deadline < timer)
@@ -294,6 +305,11 @@ impl Link {
             None => {
                 if self.rest_due.is_some_and(|due| now >= due) {
                     self.look_for_rest(connection, now);
+                }
+                if self.hold_until.is_some_and(|until| now >= until) {
+                    self.hold_until = None;
+                    self.hold_over = !connection.is_wanted();
+                    self.resume(connection);
                 }
                 let reading = !connection.paused.load(Ordering::SeqCst);
                 match self.keep_alive.due(now, reading) {

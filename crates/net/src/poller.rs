@@ -71,10 +71,6 @@ impl Events {
         self.0[at]
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     fn push(&mut self, flags: EventFlags, data: u64) {
         self.0.push(match data {
             WAKER => Readiness::Wake,

@@ -537,8 +537,11 @@ impl Reactor {
             if failing.is_empty() {
                 return;
             }
+            // One that has ended meanwhile (its time was over, TCP was lost) leaves the list too, or its messages, which
+            // nobody may ever take, would keep it there for ever.
             let is_due = |connection: &mut Arc<Connection>| {
-                !connection.holds_messages() && (owner || !connection.reports_messages())
+                !connection.failing.load(Ordering::SeqCst)
+                    || !connection.holds_messages() && (owner || !connection.reports_messages())
             };
             failing.extract_if(.., is_due).collect()
         };
@@ -548,7 +551,9 @@ impl Reactor {
     }
 
     fn has_delivered_failing(&self) -> bool {
-        lock(&self.failing).iter().any(|connection| !connection.holds_messages())
+        lock(&self.failing)
+            .iter()
+            .any(|connection| !connection.failing.load(Ordering::SeqCst) || !connection.holds_messages())
     }
 
     /// Something was sent: an answer may come soon.

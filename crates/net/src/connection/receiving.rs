@@ -23,12 +23,12 @@ impl Connection {
         if due {
             self.report();
         }
-        // Reading that waited for the listener goes on: from now on a full hold may drop its oldest message.
+        // Reading that waited for the listener waits for the next one, but not for ever.
         if !listening
             && self.paused.load(Ordering::SeqCst)
             && let Some(mut link) = self.link()
         {
-            link.resume(self);
+            link.listener_left(self);
         }
     }
 

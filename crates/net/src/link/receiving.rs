@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sunsocket_wire::{CloseFrame, Event, Violation};
 
-use super::Link;
+use super::{HOLD_PATIENCE, Link};
 use crate::closing::Closing;
 use crate::connection::{Connection, State};
 use crate::entropy;
@@ -39,7 +39,7 @@ impl Link {
         let mut taken = 0;
         for _ in 0..READS_A_TURN {
             if self.must_pause(connection) {
-                return self.pause(connection, hangup);
+                return self.pause(connection, hangup, now);
             }
             match self.read_once(connection, buffer, now) {
                 Ok(ControlFlow::Continue(count)) => {
@@ -145,17 +145,24 @@ impl Link {
         }
         let mut inbox = lock(&connection.inbox);
         let wanted = connection.is_wanted();
+        let drops = !wanted && self.may_drop();
+        // Where nobody has come yet, not one message more than the hold takes is looked at: it may be long until somebody
+        // does. Who takes messages gets along with a full read of small ones.
         let rest = |inbox: &Inbox, input: &[u8]| {
-            if wanted && !discards && inbox.is_heavy() { input.len() } else { 0 }
+            let full = inbox.is_heavy() || !wanted && inbox.is_full();
+            if full && !drops && !discards { input.len() } else { 0 }
         };
         while left == 0 {
             if let Some((kind, ascii, payload)) = self.client.receive_small(&mut input) {
                 if !discards {
-                    while !wanted && inbox.is_full() {
+                    while drops && inbox.is_full() {
                         inbox.drop_oldest();
                     }
                     inbox.push_small(kind, ascii, payload);
                     arrived = true;
+                    if !wanted {
+                        left = rest(&inbox, input);
+                    }
                 }
                 continue;
             }
@@ -163,7 +170,7 @@ impl Link {
                 Ok(None) => break,
                 Ok(Some(Event::Message(message))) => {
                     if !discards {
-                        while !wanted && inbox.is_full() {
+                        while drops && inbox.is_full() {
                             inbox.drop_oldest();
                         }
                         inbox.push(message);
@@ -223,8 +230,9 @@ impl Link {
         self.note_message(connection);
         match filled {
             Ok(Some(Event::Message(message))) if connection.state() == State::Open => {
+                let drops = !connection.is_wanted() && self.may_drop();
                 let mut inbox = lock(&connection.inbox);
-                while !connection.is_wanted() && inbox.is_full() && !inbox.is_empty() {
+                while drops && inbox.is_full() && !inbox.is_empty() {
                     inbox.drop_oldest();
                 }
                 inbox.push(message);
@@ -256,8 +264,9 @@ impl Link {
         if let Some(violation) = violation {
             if connection.state() == State::Open && connection.holds_messages() {
                 self.failing = Some((violation, now + FAILING_PATIENCE));
-                connection.reactor().fail_after_delivery(Arc::clone(connection));
+                // Marked before it is listed: the list lets go of what is not marked any more.
                 connection.failing.store(true, Ordering::SeqCst);
+                connection.reactor().fail_after_delivery(Arc::clone(connection));
                 self.arm(connection);
                 // Whoever took the last message before the mark was there saw none, and may be waiting already.
                 if !connection.holds_messages() {
@@ -300,17 +309,27 @@ impl Link {
         }
     }
 
-    /// Reading waits while the hold is full (and somebody wants what is in it), or our own bytes do not leave and those
-    /// who send do not wait for that: each message could bring another answer. Where they do wait, reading goes on: a
-    /// server that echoes may wait for just that.
+    /// Reading waits while the hold is full and its oldest message may not be dropped, or while our own bytes do not leave
+    /// and those who send do not wait for that: each message could bring another answer. Where they do wait, reading goes
+    /// on: a server that echoes may wait for just that.
     fn must_pause(&mut self, connection: &Arc<Connection>) -> bool {
         connection.state() == State::Open
             && (self.is_full() && self.overdrafts > 0 && !self.broken
-                || connection.is_wanted() && lock(&connection.inbox).is_full())
+                || lock(&connection.inbox).is_full() && (connection.is_wanted() || !self.may_drop()))
     }
 
-    fn pause(&mut self, connection: &Arc<Connection>, hangup: bool) {
+    /// Whether the oldest message may be dropped where nobody wants it: only when to hold it begins to hurt, because the
+    /// program sends and its bytes do not leave (the server may wait for us to read), or because nobody has come for long.
+    fn may_drop(&mut self) -> bool {
+        self.hold_over || self.is_full()
+    }
+
+    fn pause(&mut self, connection: &Arc<Connection>, hangup: bool, now: Instant) {
         connection.paused.store(true, Ordering::SeqCst);
+        if !connection.is_wanted() && self.hold_until.is_none() {
+            self.hold_until = now.checked_add(HOLD_PATIENCE);
+            self.arm(connection);
+        }
         // Room may have come between the look and the mark, and nobody would tell us any more.
         if !self.must_pause(connection) {
             return self.resume(connection);
@@ -324,10 +343,21 @@ impl Link {
         }
     }
 
+    /// Nobody listens any more, and reading is paused.
+    pub(crate) fn listener_left(&mut self, connection: &Arc<Connection>) {
+        if self.hold_until.is_none() && !connection.is_wanted() {
+            self.hold_over = false;
+            self.hold_until = Instant::now().checked_add(HOLD_PATIENCE);
+            self.arm(connection);
+        }
+        self.resume(connection);
+    }
+
     /// There is room again.
     pub(crate) fn resume(&mut self, connection: &Arc<Connection>) {
         if connection.paused.load(Ordering::SeqCst) && !self.must_pause(connection) {
             connection.paused.store(false, Ordering::SeqCst);
+            self.hold_until = None;
             self.watch(connection);
             self.revisit_unread(connection);
         }

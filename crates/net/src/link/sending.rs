@@ -65,10 +65,12 @@ impl Link {
         self.room(connection)
     }
 
-    fn room(&mut self, connection: &Connection) -> Room {
+    fn room(&mut self, connection: &Arc<Connection>) -> Room {
         if self.is_full() {
             connection.full.store(true, Ordering::SeqCst);
             self.overdrafts += 1;
+            // The server may wait for us to read before it does: a full hold drops from here on, if nobody wants it.
+            self.resume(connection);
             Room::Full
         } else {
             Room::Plenty

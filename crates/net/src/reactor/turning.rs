@@ -106,10 +106,10 @@ impl Reactor {
             turner.spin.missed();
         }
         self.asleep.store(true, Ordering::SeqCst);
+        // Work that is pending makes the poll not wait; a turn without a poll would starve every other socket, timer and
+        // wake-up for as long as one connection always has something pending (a flood of bytes left inside TLS).
         if has_work() {
-            self.asleep.store(false, Ordering::SeqCst);
-            turner.events.clear();
-            return Ok(());
+            timeout = Some(Duration::ZERO);
         }
         let waited = self.poller.wait(&mut turner.events, timeout);
         self.asleep.store(false, Ordering::SeqCst);
