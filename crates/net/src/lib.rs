@@ -25,7 +25,6 @@ mod inbox;
 mod keepalive;
 mod leader;
 mod link;
-mod listeners;
 mod looking;
 mod options;
 mod outbox;
@@ -35,12 +34,16 @@ mod spares;
 mod spin;
 mod stream;
 mod sync;
+mod takers;
 mod timers;
 mod tls;
 
 pub use connection::{Closed, Connection, Handshake, Room, State};
 pub use error::{Error, ErrorKind, HttpAnswer};
-pub use listeners::{Firing, ListenerId, Listeners};
 pub use options::{ConnectOptions, HeldLimit, Resolve, TlsOptions, WriteLimit};
 pub use reactor::{BusyReport, Dispatch, Reactor, Role, Waited};
 pub use sunsocket_wire::{Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, Url};
+pub use takers::{
+    Asker, Firing, Glance, ListenerId, Listeners, Next, Outcome, Source, Straight, Takers, Ticket, Waiter,
+    Which,
+};

@@ -111,6 +111,11 @@ impl<H> Listeners<H> {
         std::mem::take(&mut self.entries).into_iter().map(|entry| entry.handler).collect()
     }
 
+    /// Takes the first handler off.
+    pub fn take_first(&mut self) -> Option<H> {
+        (!self.entries.is_empty()).then(|| self.entries.remove(0).handler)
+    }
+
     /// The one handler, if there is exactly one and it stays on the list when it is called.
     pub fn sole(&self) -> Option<&H> {
         match &self.entries[..] {
