@@ -4,12 +4,12 @@ use std::io;
 
 use crate::connection::Handshake;
 use crate::error::{Error, ErrorKind};
+use crate::io::Transport;
 use crate::options::ConnectOptions;
-use crate::stream::Stream;
 
 #[derive(Debug)]
 pub(crate) struct Connected {
-    pub(crate) stream: Stream,
+    pub(crate) transport: Transport,
     pub(crate) handshake: Handshake,
     pub(crate) leftover: Vec<u8>,
 }

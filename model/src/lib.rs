@@ -2,7 +2,7 @@
 //!
 //! The sources are those of `sunsocket-net` itself, compiled a second time (`borrowed`). What they stand on
 //! is replaced: `sync` (shuttle's locks, atomics and threads, and a clock that only the model moves), `poller` and
-//! `stream` (a kernel of a few lines, with no descriptor in it), `spin` (which tosses a coin) and `connect` (nobody is
+//! `io` (a kernel of a few lines, with no descriptor in it), `spin` (which tosses a coin) and `connect` (nobody is
 //! dialled here).
 //!
 //! What a wait is for, it has to be told: a wait of 50 ms or more never times out in the model. In the program such a
@@ -17,11 +17,11 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod connect;
+mod io;
 mod pipe;
 mod poller;
 pub mod scenarios;
 mod spin;
-mod stream;
 mod sync;
 mod world;
 

@@ -7,7 +7,7 @@ use crate::poller::Bell;
 use crate::reactor::lock;
 use crate::sync::{Arc, Condvar, Mutex};
 
-/// One connection, between the engine's `Stream` and the model's `Peer`.
+/// One connection, between the engine's `Transport` and the model's `Peer`.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     state: Mutex<State>,

@@ -8,10 +8,10 @@ use sunsocket_wire::{Headers, Message, MessageKind};
 
 use crate::connect::Connected;
 use crate::connection::{Connection, Handshake, Room};
+use crate::io::Transport;
 use crate::options::{ConnectOptions, HeldLimit, WriteLimit};
 use crate::pipe::Pipe;
 use crate::reactor::{Reactor, Role, Waited, lock};
-use crate::stream::Stream;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant, Mutex, thread};
 
@@ -75,8 +75,8 @@ impl World {
             local_address: nowhere,
             remote_address: nowhere,
         };
-        let stream = Stream::new(Arc::clone(&pipe), self.setting.record);
-        connection.opened(Connected { stream, handshake, leftover: Vec::new() }, false);
+        let transport = Transport::new(Arc::clone(&pipe), self.setting.record);
+        connection.opened(Connected { transport, handshake, leftover: Vec::new() }, false);
         self.connections.push(Arc::clone(&connection));
         (connection, Peer { pipe })
     }

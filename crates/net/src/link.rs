@@ -13,12 +13,12 @@ use crate::connect::Connected;
 use crate::connection::{Closed, Connection, State};
 use crate::entropy;
 use crate::error::{Error, ErrorKind};
+use crate::io::Transport;
 use crate::keepalive::{Due, KeepAlive};
 use crate::options::ConnectOptions;
 use crate::outbox::Outbox;
 use crate::poller::Interest;
 use crate::reactor::lock;
-use crate::stream::Stream;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Instant};
 
@@ -33,7 +33,7 @@ const HOLD_PATIENCE: Duration = Duration::from_secs(10);
 const REST_AFTER: Duration = Duration::from_secs(20);
 
 pub(crate) struct Link {
-    stream: Option<Stream>,
+    transport: Option<Transport>,
     /// Read and not looked at, from the index on: the hold was full of what the bytes before it had inflated to.
     unread: (Vec<u8>, usize),
     /// In the reactor's table, while there is a socket.
@@ -84,7 +84,7 @@ impl Link {
             ..Limits::default()
         };
         Self {
-            stream: None,
+            transport: None,
             unread: (Vec::new(), 0),
             key: 0,
             watched: None,
@@ -113,7 +113,7 @@ impl Link {
 
     /// The opening handshake is over: watch the socket. Bytes that came with the response are the first messages.
     pub(crate) fn open(&mut self, connection: &Arc<Connection>, connected: Connected) {
-        let Connected { stream, handshake, leftover } = connected;
+        let Connected { transport, handshake, leftover } = connected;
         if connection.state() != State::Connecting {
             return;
         }
@@ -123,8 +123,8 @@ impl Link {
         let reactor = connection.reactor();
         self.key = reactor.enter(connection);
         let interest = Interest { read: true, write: false };
-        let added = reactor.poller.add(stream.fd(), self.key, interest);
-        self.stream = Some(stream);
+        let added = reactor.poller.add(transport.fd(), self.key, interest);
+        self.transport = Some(transport);
         self.watched = Some(interest);
         // Set before anybody can see the state, once per connection.
         let _ = connection.handshake.set(handshake);
@@ -143,14 +143,14 @@ impl Link {
 
     /// Has the poller watch for what is needed now.
     fn watch(&mut self, connection: &Arc<Connection>) {
-        let Some(stream) = &self.stream else { return };
+        let Some(transport) = &self.transport else { return };
         let interest = Interest { read: !connection.paused.load(Ordering::SeqCst), write: self.blocked };
         let poller = &connection.reactor().poller;
         let watched = match self.watched {
             Some(watched) if watched == interest => return,
-            Some(_) => poller.modify(stream.fd(), self.key, interest),
+            Some(_) => poller.modify(transport.fd(), self.key, interest),
             None if !interest.read => return,
-            None => poller.add(stream.fd(), self.key, interest),
+            None => poller.add(transport.fd(), self.key, interest),
         };
         self.watched = Some(interest);
         if let Err(error) = watched {
@@ -205,10 +205,10 @@ impl Link {
         self.client.fail(violation, entropy::mask(), self.outbox.buffer());
         self.closing = Some(Closing::failed(now, connection.close_timeout));
         self.write_out(connection);
-        if let Some(stream) = &mut self.stream
+        if let Some(transport) = &mut self.transport
             && self.outbox.is_empty()
         {
-            stream.shutdown_write();
+            transport.writer.shutdown_write();
         }
         let kind = if violation.is_too_big() { ErrorKind::MessageTooBig } else { ErrorKind::Protocol };
         let error =
@@ -229,7 +229,7 @@ impl Link {
 
     /// The program does not want it any more.
     pub(crate) fn give_up(&mut self, connection: &Arc<Connection>) {
-        let kind = if self.stream.is_some() { ErrorKind::Lost } else { ErrorKind::Cancelled };
+        let kind = if self.transport.is_some() { ErrorKind::Lost } else { ErrorKind::Cancelled };
         let error = Error::new(kind, format!("{} was aborted by the program", connection.url()));
         self.finish(
             connection,
@@ -239,12 +239,12 @@ impl Link {
 
     /// Drops the socket and says how it ended, if that was not said before.
     pub(crate) fn finish(&mut self, connection: &Arc<Connection>, closed: Closed) {
-        if let Some(mut stream) = self.stream.take() {
+        if let Some(mut transport) = self.transport.take() {
             if self.watched.take().is_some() {
-                connection.reactor().poller.delete(stream.fd());
+                connection.reactor().poller.delete(transport.fd());
             }
-            stream.shutdown();
-            drop(stream);
+            transport.writer.shutdown();
+            drop(transport);
             self.unread = (Vec::new(), 0);
             self.client.end();
             self.outbox.clear();
@@ -289,7 +289,7 @@ impl Link {
     }
 
     pub(crate) fn on_timer(&mut self, connection: &Arc<Connection>, now: Instant) {
-        if self.stream.is_none() {
+        if self.transport.is_none() {
             return;
         }
         self.timer = None;

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use crate::io::Writer;
 use crate::options::WriteLimit;
-use crate::stream::Stream;
 
 /// An empty buffer above this size is given back at once, a smaller one when the connection idles.
 const KEEP: usize = 1 << 20;
@@ -57,16 +57,16 @@ impl Outbox {
     ///
     /// # Errors
     /// The socket's.
-    pub(crate) fn flush(&mut self, stream: &mut Stream) -> io::Result<Flushed> {
+    pub(crate) fn flush(&mut self, writer: &mut Writer) -> io::Result<Flushed> {
         loop {
             if self.is_empty() {
                 self.clear();
-                return match stream.wants_write() {
-                    true if !stream.flush()? => Ok(Flushed::Blocked),
+                return match writer.wants_write() {
+                    true if !writer.flush()? => Ok(Flushed::Blocked),
                     _ => Ok(Flushed::All),
                 };
             }
-            match stream.write(&self.buffer[self.head..]) {
+            match writer.write(&self.buffer[self.head..]) {
                 Ok(count) => self.head += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.compact();

@@ -16,7 +16,6 @@ mod tests;
 mod upgrade;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
 use rustix::event::PollFlags;
@@ -29,14 +28,14 @@ use self::upgrade::Answer;
 use crate::connection::Handshake;
 use crate::entropy;
 use crate::error::{Error, ErrorKind};
+use crate::io::Transport;
 use crate::options::ConnectOptions;
-use crate::stream::{Socket, Stream};
 use crate::tls::{self, Tls};
 
 /// What a connection begins with.
 #[derive(Debug)]
 pub(crate) struct Connected {
-    pub(crate) stream: Stream,
+    pub(crate) transport: Transport,
     pub(crate) handshake: Handshake,
     /// Bytes that came with the server's answer: the first frames, perhaps.
     pub(crate) leftover: Vec<u8>,
@@ -131,18 +130,18 @@ fn open(
     patience.step("connecting over TCP");
     let (socket, remote_address) = dial::dial(url, &addresses, patience)?;
     let local_address = dial::local_address(&socket).map_err(|error| lost(url, &error))?;
-    let mut stream = if url.is_secure() {
+    let mut transport = if url.is_secure() {
         patience.step("setting up TLS");
         match &prepared.tls {
-            Some(tls) if route.is_first() => secure(url, socket, tls, patience)?,
-            _ => secure(url, socket, &Tls::new(&route.tls(), url.host())?, patience)?,
+            Some(tls) if route.is_first() => secure(url, Transport::tcp(socket), tls, patience)?,
+            _ => secure(url, Transport::tcp(socket), &Tls::new(&route.tls(), url.host())?, patience)?,
         }
     } else {
-        Stream::Tcp(socket)
+        Transport::tcp(socket)
     };
     patience.step("waiting for the answer to the opening handshake");
     let request = route.request(entropy::nonce())?;
-    match upgrade::upgrade(route, &request, &mut stream, patience)? {
+    match upgrade::upgrade(route, &request, &mut transport, patience)? {
         Answer::Elsewhere(response) => Ok(Step::Elsewhere(response)),
         Answer::Accepted(sunsocket_wire::Accepted { subprotocol, deflate }, headers, leftover) => {
             let handshake = Handshake {
@@ -155,7 +154,7 @@ fn open(
                 local_address,
                 remote_address,
             };
-            Ok(Step::Open(Box::new(Connected { stream, handshake, leftover })))
+            Ok(Step::Open(Box::new(Connected { transport, handshake, leftover })))
         }
     }
 }
@@ -168,47 +167,31 @@ fn lost(url: &Url, error: &io::Error) -> Error {
     Error::new(ErrorKind::Connect, format!("cannot connect to {url}: the connection was lost ({error})"))
 }
 
-/// The TLS handshake.
-fn secure(url: &Url, socket: OwnedFd, tls: &Tls, patience: &mut Patience<'_>) -> Result<Stream, Error> {
-    let mut session = tls.session()?;
-    while session.is_handshaking() || session.wants_write() {
-        let mut face = Socket(socket.as_fd());
-        let moved = if session.wants_write() {
-            session.write_tls(&mut face).map(|_| ())
-        } else {
-            match session.read_tls(&mut face) {
-                Ok(0) => {
-                    let text = format!(
-                        "cannot connect to {url}: the server dropped TCP during the TLS handshake; does it speak \
-                         TLS on this port? If it is a plain server, use ws:// in place of wss://"
-                    );
-                    return Err(Error::new(ErrorKind::Tls, text));
-                }
-                Ok(_) => {
-                    if let Err(error) = session.process_new_packets() {
-                        // The alert that tells the server why.
-                        let _ = session.write_tls(&mut face);
-                        return Err(tls::explain(url, &error));
-                    }
-                    Ok(())
-                }
-                Err(error) => Err(error),
+/// The TLS handshake over `inner`.
+fn secure(url: &Url, inner: Transport, tls: &Tls, patience: &mut Patience<'_>) -> Result<Transport, Error> {
+    let mut transport = Transport::tls(inner, tls.session()?);
+    loop {
+        match transport.handshake() {
+            Ok(true) => return Ok(transport),
+            Ok(false) => {
+                let flags = if transport.writer.wants_write() { PollFlags::OUT } else { PollFlags::IN };
+                patience.wait(&[(transport.fd(), flags)], None)?;
             }
-        };
-        match moved {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let flags = if session.wants_write() { PollFlags::OUT } else { PollFlags::IN };
-                patience.wait(&[(socket.as_fd(), flags)], None)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let text = format!(
-                    "cannot connect to {url}: the connection was lost during the TLS handshake ({error})"
-                );
-                return Err(Error::new(ErrorKind::Tls, text));
-            }
+            Err(error) => return Err(handshake_failed(url, &error)),
         }
     }
-    Ok(Stream::tls(socket, session))
+}
+
+fn handshake_failed(url: &Url, error: &io::Error) -> Error {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return tls::explain(url, problem);
+    }
+    let what = if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the server dropped TCP during the TLS handshake; does it speak TLS on this port? If it is a plain server, use \
+         ws:// in place of wss://"
+            .to_owned()
+    } else {
+        format!("the connection was lost during the TLS handshake ({error})")
+    };
+    Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
 }

@@ -11,7 +11,7 @@ use super::hint::hint;
 use super::patience::Patience;
 use super::redirect::Route;
 use crate::error::{Error, ErrorKind, HttpAnswer};
-use crate::stream::Stream;
+use crate::io::Transport;
 
 /// How long a refusal's body is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
@@ -33,18 +33,18 @@ pub(super) enum Answer {
 pub(super) fn upgrade(
     route: &Route<'_>,
     request: &Request,
-    stream: &mut Stream,
+    transport: &mut Transport,
     patience: &mut Patience<'_>,
 ) -> Result<Answer, Error> {
     let url = route.url();
-    let sent = send(url, &request.encode(), stream, patience);
+    let sent = send(url, &request.encode(), transport, patience);
     if let Err(error) = &sent
         && matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ConnectTimeout)
     {
         return Err(error.clone());
     }
     // Where sending failed otherwise, the server refused before it had read everything: its answer says more than that.
-    let (response, input) = answer(url, stream, patience)?;
+    let (response, input) = answer(url, transport, patience)?;
     if route.leads_on(&response) {
         return Ok(Answer::Elsewhere(response));
     }
@@ -54,7 +54,7 @@ pub(super) fn upgrade(
             let mut body = Body::new(&response, input);
             if matches!(error, HandshakeError::Status(..)) {
                 let until = Instant::now() + BODY_PATIENCE;
-                wait_for_body(url, stream, &mut body, until, patience)?;
+                wait_for_body(url, transport, &mut body, until, patience)?;
             }
             let text = format!("cannot connect to {url}: {error}{}", hint(url, request, &response));
             let Response { status, headers, .. } = response;
@@ -64,7 +64,11 @@ pub(super) fn upgrade(
 }
 
 /// The server's answer, and the bytes that came behind its head.
-fn answer(url: &Url, stream: &mut Stream, patience: &mut Patience<'_>) -> Result<(Response, Vec<u8>), Error> {
+fn answer(
+    url: &Url,
+    transport: &mut Transport,
+    patience: &mut Patience<'_>,
+) -> Result<(Response, Vec<u8>), Error> {
     let mut limits = Limits::default();
     let mut input = Vec::new();
     // A head is parsed when it may be complete, or else when twice as much is there as the last time: a server that
@@ -72,7 +76,7 @@ fn answer(url: &Url, stream: &mut Stream, patience: &mut Patience<'_>) -> Result
     let mut next_look = 0;
     loop {
         let before = input.len();
-        if !receive(url, stream, &mut input, None, patience)? {
+        if !receive(url, transport, &mut input, None, patience)? {
             let text = if input.is_empty() {
                 if url.is_secure() {
                     "the server dropped the connection without an answer to the opening handshake; does it speak \
@@ -117,39 +121,48 @@ fn has_empty_line(input: &[u8], before: usize) -> bool {
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
-fn send(url: &Url, mut bytes: &[u8], stream: &mut Stream, patience: &mut Patience<'_>) -> Result<(), Error> {
-    while !bytes.is_empty() || stream.wants_write() {
-        let written = if bytes.is_empty() { stream.flush().map(|_| 0) } else { stream.write(bytes) };
+fn send(
+    url: &Url,
+    mut bytes: &[u8],
+    transport: &mut Transport,
+    patience: &mut Patience<'_>,
+) -> Result<(), Error> {
+    while !bytes.is_empty() || transport.writer.wants_write() {
+        let written = if bytes.is_empty() {
+            transport.writer.flush().map(|_| 0)
+        } else {
+            transport.writer.write(bytes)
+        };
         match written {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(super::lost(url, &error)),
         }
-        if !bytes.is_empty() || stream.wants_write() {
-            patience.wait(&[(stream.fd(), PollFlags::OUT)], None)?;
+        if !bytes.is_empty() || transport.writer.wants_write() {
+            patience.wait(&[(transport.fd(), PollFlags::OUT)], None)?;
         }
     }
     Ok(())
 }
 
-/// Reads what there is to the end of `input`; false at the end of the stream, and when `until` has come.
+/// Reads what there is to the end of `input`; false at the end of the transport, and when `until` has come.
 fn receive(
     url: &Url,
-    stream: &mut Stream,
+    transport: &mut Transport,
     input: &mut Vec<u8>,
     until: Option<Instant>,
     patience: &mut Patience<'_>,
 ) -> Result<bool, Error> {
     let mut piece = [0; 4096];
     loop {
-        match stream.read(&mut piece) {
+        match transport.reader.read(&mut piece) {
             Ok(count) => {
                 input.extend_from_slice(&piece[..count]);
                 return Ok(count > 0);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if !patience.wait(&[(stream.fd(), PollFlags::IN)], until)? {
+                if !patience.wait(&[(transport.fd(), PollFlags::IN)], until)? {
                     return Ok(false);
                 }
             }
@@ -164,13 +177,13 @@ fn receive(
 /// comes before the refusal.
 fn wait_for_body(
     url: &Url,
-    stream: &mut Stream,
+    transport: &mut Transport,
     body: &mut Body,
     until: Instant,
     patience: &mut Patience<'_>,
 ) -> Result<(), Error> {
     while !body.is_enough() && Instant::now() < until {
-        match receive(url, stream, body.input(), Some(until), patience) {
+        match receive(url, transport, body.input(), Some(until), patience) {
             Ok(true) => {}
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             Ok(false) | Err(_) => break,

@@ -12,7 +12,6 @@ use crate::connection::{Connection, State};
 use crate::entropy;
 use crate::inbox::Inbox;
 use crate::reactor::lock;
-use crate::stream::Stream;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Instant};
 
@@ -41,7 +40,12 @@ impl Link {
             if self.must_pause(connection) {
                 return self.pause(connection, hangup, now);
             }
-            match self.read_once(connection, buffer, now) {
+            let read = self.read_once(connection, buffer, now);
+            if self.transport.as_ref().is_some_and(|transport| transport.reader.owes_write()) {
+                // Also where reading failed: an alert tells the server why.
+                self.write_out(connection);
+            }
+            match read {
                 Ok(ControlFlow::Continue(count)) => {
                     taken += count;
                     if taken >= buffer.len() {
@@ -61,7 +65,8 @@ impl Link {
 
     /// Whether there are bytes that the socket's readiness does not show.
     pub(super) fn has_unread(&self) -> bool {
-        !self.unread.0.is_empty() || self.stream.as_ref().is_some_and(Stream::has_buffered)
+        !self.unread.0.is_empty()
+            || self.transport.as_ref().is_some_and(|transport| transport.reader.has_buffered())
     }
 
     /// Has them read soon.
@@ -84,7 +89,7 @@ impl Link {
         buffer: &mut [u8],
         now: Instant,
     ) -> io::Result<ControlFlow<(), usize>> {
-        let Some(stream) = self.stream.as_mut() else { return Ok(ControlFlow::Break(())) };
+        let Some(transport) = self.transport.as_mut() else { return Ok(ControlFlow::Break(())) };
         if !self.unread.0.is_empty() {
             let (bytes, start) = std::mem::take(&mut self.unread);
             let left = self.take_in(connection, &bytes[start..], now);
@@ -95,7 +100,7 @@ impl Link {
         let (count, room) = match self.client.read_target() {
             Some(target) if self.closing.as_ref().is_none_or(Closing::still_reads) => {
                 let room = target.max.min(LARGE_READ);
-                let count = stream.read_append(target.buffer, room)?;
+                let count = transport.reader.read_append(target.buffer, room)?;
                 if count > 0 {
                     self.keep_alive.received(now);
                     let filled = self.client.filled(count);
@@ -104,7 +109,7 @@ impl Link {
                 (count, room)
             }
             _ => {
-                let count = stream.read(buffer)?;
+                let count = transport.reader.read(buffer)?;
                 if count > 0 {
                     self.keep_alive.received(now);
                     let left = self.take_in(connection, &buffer[..count], now);
@@ -301,7 +306,7 @@ impl Link {
 
     /// Sends what is owed to the server, unless so much is unsent that it has to wait.
     pub(super) fn answer(&mut self, connection: &Arc<Connection>) {
-        if self.stream.is_some()
+        if self.transport.is_some()
             && self.outbox.unsent() < ANSWERS_WAIT
             && self.client.transmit(&mut entropy::mask, self.outbox.buffer())
         {
@@ -334,9 +339,9 @@ impl Link {
         if !self.must_pause(connection) {
             return self.resume(connection);
         }
-        if hangup && let Some(stream) = &self.stream {
+        if hangup && let Some(transport) = &self.transport {
             // A hang-up is reported for as long as the socket is watched at all.
-            connection.reactor().poller.delete(stream.fd());
+            connection.reactor().poller.delete(transport.fd());
             self.watched = None;
         } else {
             self.watch(connection);

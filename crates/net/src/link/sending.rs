@@ -194,7 +194,7 @@ impl Link {
                     found >= STREAMING
                 }
             };
-        let goes_on = goes_on && self.stream.is_some();
+        let goes_on = goes_on && self.transport.is_some();
         if !goes_on {
             self.stream_misses = None;
         }
@@ -204,9 +204,9 @@ impl Link {
 
     /// Writes until nothing is left or the socket blocks.
     pub(crate) fn write_out(&mut self, connection: &Arc<Connection>) {
-        let Some(stream) = self.stream.as_mut() else { return };
+        let Some(transport) = self.transport.as_mut() else { return };
         loop {
-            match self.outbox.flush(stream) {
+            match self.outbox.flush(&mut transport.writer) {
                 Ok(Flushed::All) => {
                     self.blocked = false;
                     if self.client.transmit(&mut entropy::mask, self.outbox.buffer()) {
@@ -215,7 +215,7 @@ impl Link {
                     if let Some(closing) = &mut self.closing
                         && closing.may_shut_down()
                     {
-                        stream.shutdown_write();
+                        transport.writer.shutdown_write();
                     }
                 }
                 Ok(Flushed::Blocked) => self.blocked = true,

@@ -1,6 +1,7 @@
 //! Which address answers, how long that may take, and who may give up.
 
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::Instant;
 

@@ -99,22 +99,26 @@ fn switch(request: &str, lines: &str) -> String {
 }
 
 /// Reads until something comes, however long the socket blocks.
-fn read(stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
-    blocking(stream, |stream| stream.read(buffer))
+fn read(transport: &mut Transport, buffer: &mut [u8]) -> io::Result<usize> {
+    blocking(transport, |transport| transport.reader.read(buffer))
 }
 
 fn blocking(
-    stream: &mut Stream,
-    mut attempt: impl FnMut(&mut Stream) -> io::Result<usize>,
+    transport: &mut Transport,
+    mut attempt: impl FnMut(&mut Transport) -> io::Result<usize>,
 ) -> io::Result<usize> {
     loop {
-        match attempt(stream) {
+        match attempt(transport) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let flags = if stream.wants_write() { PollFlags::OUT | PollFlags::IN } else { PollFlags::IN };
-                let mut fds = [rustix::event::PollFd::from_borrowed_fd(stream.fd(), flags)];
+                let flags = if transport.writer.wants_write() {
+                    PollFlags::OUT | PollFlags::IN
+                } else {
+                    PollFlags::IN
+                };
+                let mut fds = [rustix::event::PollFd::from_borrowed_fd(transport.fd(), flags)];
                 let limit = rustix::event::Timespec { tv_sec: 10, tv_nsec: 0 };
                 assert_ne!(rustix::event::poll(&mut fds, Some(&limit))?, 0, "nothing came in 10 s");
-                stream.flush()?;
+                transport.writer.flush()?;
             }
             other => return other,
         }

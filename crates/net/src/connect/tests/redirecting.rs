@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::tls_server::Authority;
 use super::*;
+use crate::io::Reader;
 
 /// Answers with a redirect and keeps the connection until the client ends it. The request comes back.
 fn redirecting(location: &str, lines: &str) -> (Server, Arc<Mutex<String>>) {
@@ -145,7 +146,7 @@ fn plain_may_lead_to_tls_where_the_first_name_and_certificate_do_not_count() {
     // It would have to be read if it were used.
     (options.tls.cert_file, options.tls.key_file) = (Some("/nowhere".into()), Some("/nowhere".into()));
     let connected = open(&options).expect("accepted");
-    assert!(matches!(connected.stream, Stream::Tls(_)));
+    assert!(matches!(connected.transport.reader, Reader::Tls(_)));
     first.join();
     last.join();
 }

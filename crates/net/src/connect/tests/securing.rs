@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::tls_server::{Authority, Identity};
 use super::*;
+use crate::io::Reader;
 
 fn trusting(server: &Server, authority: &Authority, host: &str) -> ConnectOptions {
     let mut options = server.options("wss", host);
@@ -36,7 +37,7 @@ fn a_trusted_server_is_told_its_name_and_http_1_1() {
         tls_server::greet(&mut stream);
     });
     let connected = open(&trusting(&server, &authority, "example.test")).expect("trusted");
-    assert!(matches!(connected.stream, Stream::Tls(_)));
+    assert!(matches!(connected.transport.reader, Reader::Tls(_)));
     server.join();
 }
 

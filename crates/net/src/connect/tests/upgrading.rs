@@ -54,11 +54,11 @@ fn the_request_carries_the_options_and_the_answer_comes_back() {
     let mut frame = connected.leftover;
     let mut buffer = [0; 16];
     while frame.len() < 4 {
-        let count = read(&mut connected.stream, &mut buffer).expect("a frame");
+        let count = read(&mut connected.transport, &mut buffer).expect("a frame");
         frame.extend(&buffer[..count]);
     }
     assert_eq!(frame, b"\x81\x02hi");
-    assert!(rustix::net::sockopt::tcp_nodelay(connected.stream.fd()).expect("a TCP socket"));
+    assert!(rustix::net::sockopt::tcp_nodelay(connected.transport.fd()).expect("a TCP socket"));
     server.join();
 }
 

@@ -1,4 +1,4 @@
-//! `crates/net/src/stream.rs` over a `Pipe`. Like TLS it can hold plaintext that the poller does not know of.
+//! `crates/net/src/io` over a `Pipe`. Like TLS it can hold plaintext that the poller does not know of.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,18 +7,35 @@ use crate::pipe::Pipe;
 use crate::sync::Arc;
 
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Transport {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Writer,
+}
+
+impl Transport {
+    pub(crate) fn new(pipe: Arc<Pipe>, record: Option<usize>) -> Self {
+        let reader = Reader { pipe: Arc::clone(&pipe), record, held: VecDeque::new() };
+        Self { reader, writer: Writer { pipe } }
+    }
+
+    pub(crate) fn into_halves(self) -> (Reader, Writer) {
+        (self.reader, self.writer)
+    }
+
+    pub(crate) fn fd(&self) -> &Arc<Pipe> {
+        self.reader.fd()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Reader {
     pipe: Arc<Pipe>,
     /// The most that one read takes, when more is held back here.
     record: Option<usize>,
     held: VecDeque<u8>,
 }
 
-impl Stream {
-    pub(crate) fn new(pipe: Arc<Pipe>, record: Option<usize>) -> Self {
-        Self { pipe, record, held: VecDeque::new() }
-    }
-
+impl Reader {
     pub(crate) fn fd(&self) -> &Arc<Pipe> {
         &self.pipe
     }
@@ -51,12 +68,27 @@ impl Stream {
         !self.held.is_empty()
     }
 
+    pub(crate) fn owes_write(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pipe: Arc<Pipe>,
+}
+
+impl Writer {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pipe.client_write(bytes)
     }
 
     pub(crate) fn wants_write(&self) -> bool {
         false
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        0
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
