@@ -1,6 +1,7 @@
 //! `crates/net/src/connect` for a model in which every connection begins open: see `world`.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::connection::Handshake;
 use crate::error::{Error, ErrorKind};
@@ -28,7 +29,7 @@ impl Cancel {
     pub(crate) fn cancel(&self) {}
 }
 
-pub(crate) fn prepare(_: &ConnectOptions) -> Result<Prepared, Error> {
+pub(crate) fn prepare(_: &Arc<ConnectOptions>) -> Result<Prepared, Error> {
     Ok(Prepared)
 }
 
@@ -37,10 +38,12 @@ pub(crate) fn spawn(_: impl FnOnce() + Send + 'static) -> Result<(), Error> {
 }
 
 pub(crate) fn connect(
-    _: &Prepared,
-    _: &ConnectOptions,
+    _: Prepared,
+    _: &Arc<ConnectOptions>,
     _: &Cancel,
     _: &mut dyn FnMut() -> bool,
 ) -> Result<Connected, Error> {
     Err(Error::new(ErrorKind::Connect, "nobody is dialled in a model"))
 }
+
+pub(crate) fn after_fork_in_child() {}

@@ -92,7 +92,7 @@ impl ConnectOptions {
     /// # Errors
     /// `InvalidArgument`, or `Tls` for a certificate or key that cannot be used.
     pub fn check(&self) -> Result<(), Error> {
-        connect::prepare(self).map(drop)
+        connect::prepare(&Arc::new(self.clone())).map(drop)
     }
 
     /// Whether the program gives a header of this name.

@@ -160,12 +160,13 @@ impl Reactor {
     /// # Errors
     /// `InvalidArgument` or `Tls` for what is known before anything is sent; `Connect` when no thread can be started.
     pub fn connect(self: &Arc<Self>, options: ConnectOptions) -> Result<Arc<Connection>, Error> {
+        let options = Arc::new(options);
         let prepared = connect::prepare(&options)?;
         let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
         self.guardian.start(self);
         let connecting = Arc::clone(&connection);
         connect::spawn(move || {
-            let connect = || connect::connect(&prepared, &options, &cancel, &mut || false);
+            let connect = || connect::connect(prepared, &options, &cancel, &mut || false);
             // Nobody joins this thread: whoever waits for the connection would never hear of a panic.
             match panic::catch_unwind(AssertUnwindSafe(connect)) {
                 Ok(Ok(connected)) => connecting.opened(connected, true),
@@ -192,10 +193,11 @@ impl Reactor {
         options: ConnectOptions,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Arc<Connection>, Error> {
+        let options = Arc::new(options);
         let prepared = connect::prepare(&options)?;
         let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
         self.guardian.start(self);
-        let connected = connect::connect(&prepared, &options, &cancel, interrupted)?;
+        let connected = connect::connect(prepared, &options, &cancel, interrupted)?;
         connection.opened(connected, false);
         Ok(connection)
     }
@@ -467,6 +469,7 @@ impl Reactor {
     /// The child of a fork: no connection made before may be used in it, and nothing of theirs is touched.
     pub fn after_fork_in_child() {
         fork::forked();
+        connect::after_fork_in_child();
         DISPATCHING.set(0);
     }
 

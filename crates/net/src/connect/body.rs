@@ -18,7 +18,7 @@ enum Framing {
 }
 
 /// What came of the body, growing as it is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Body {
     framing: Framing,
     raw: Vec<u8>,

@@ -1,93 +1,145 @@
 //! TCP to the first address that answers: Happy Eyeballs (RFC 8305).
+//!
+//! The addresses are tried in an order in which the families take turns. A connection that does not answer within
+//! 250 ms gets a rival, and one that is refused is followed by the next at once. [`Dial`] is that order alone: time
+//! comes in as an argument and sockets are somebody else's ([`Network`]), so that tests need neither.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, connect, getpeername, getsockname, ipproto, socket_with, sockopt,
 };
 use sunsocket_wire::Url;
 
-use super::patience::Patience;
 use crate::error::{Error, ErrorKind};
 
-/// How long an attempt goes unrivalled (section 8 of RFC 8305 recommends 250 ms).
+/// How long a connection goes unrivalled (section 8 of RFC 8305 recommends 250 ms).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// An attempt under way.
-struct Attempt {
-    socket: OwnedFd,
-    address: SocketAddr,
+/// What dialling needs of the operating system.
+pub(super) trait Network {
+    /// A TCP connection that was started.
+    type Socket;
+
+    /// Starts to connect, and does not wait.
+    ///
+    /// # Errors
+    /// The operating system's, for an address that cannot be connected to, or when no descriptor is left.
+    fn start(&mut self, address: SocketAddr) -> io::Result<Self::Socket>;
+
+    /// How the connection to `address` came out; `Ok` is our own end. Pending: it is still under way.
+    fn outcome(&mut self, socket: &Self::Socket, address: SocketAddr) -> Poll<io::Result<SocketAddr>>;
 }
 
-/// Connects to one of the addresses.
-///
-/// # Errors
-/// `Connect` with what each address said; what [`Patience`] ends with.
-pub(super) fn dial(
-    url: &Url,
-    addresses: &[SocketAddr],
-    patience: &mut Patience<'_>,
-) -> Result<(OwnedFd, SocketAddr), Error> {
-    let mut waiting = interleave(addresses).into_iter();
-    let mut under_way: Vec<Attempt> = Vec::new();
-    let mut refusals: Vec<String> = Vec::new();
-    let mut next_at = Instant::now();
-    loop {
-        if (under_way.is_empty() || Instant::now() >= next_at)
-            && let Some(address) = waiting.next()
-        {
-            match start(address) {
+/// A TCP connection that was made.
+#[derive(Debug)]
+pub(super) struct Dialed<S> {
+    pub(super) socket: S,
+    /// Our end.
+    pub(super) local: SocketAddr,
+    /// The address that answered.
+    pub(super) remote: SocketAddr,
+}
+
+/// The race of one host's addresses.
+#[derive(Debug)]
+pub(super) struct Dial<N: Network> {
+    network: N,
+    /// Addresses that were not tried yet.
+    waiting: VecDeque<SocketAddr>,
+    under_way: Vec<(N::Socket, SocketAddr)>,
+    refusals: Vec<(SocketAddr, io::Error)>,
+    /// When the next address is tried although others are under way.
+    next_at: Instant,
+}
+
+impl<N: Network> Dial<N> {
+    pub(super) fn new(addresses: &[SocketAddr], network: N, now: Instant) -> Self {
+        let waiting = interleave(addresses).into();
+        Self { network, waiting, under_way: Vec::new(), refusals: Vec::new(), next_at: now }
+    }
+
+    /// Takes in how the connections came out, and starts those that are due.
+    ///
+    /// # Errors
+    /// `Connect` with what each address said, when none is left.
+    pub(super) fn step(&mut self, url: &Url, now: Instant) -> Poll<Result<Dialed<N::Socket>, Error>> {
+        let mut looked = 0;
+        loop {
+            // One that was just started is looked at, too: on the loopback device it is decided already.
+            if let Some(dialed) = self.look_from(looked, now) {
+                return Poll::Ready(Ok(dialed));
+            }
+            if !self.under_way.is_empty() && now < self.next_at {
+                break;
+            }
+            let Some(address) = self.waiting.pop_front() else { break };
+            looked = self.under_way.len();
+            match self.network.start(address) {
                 Ok(socket) => {
-                    under_way.push(Attempt { socket, address });
-                    next_at = Instant::now() + ATTEMPT_DELAY;
+                    self.under_way.push((socket, address));
+                    self.next_at = now + ATTEMPT_DELAY;
                 }
-                Err(error) => refusals.push(format!("{address}: {error}")),
-            }
-            continue;
-        }
-        if under_way.is_empty() {
-            return Err(Error::new(ErrorKind::Connect, explain(url, &refusals)));
-        }
-        let descriptors: Vec<_> =
-            under_way.iter().map(|attempt| (attempt.socket.as_fd(), PollFlags::OUT)).collect();
-        let rival = (waiting.len() > 0).then_some(next_at);
-        patience.wait(&descriptors, rival)?;
-        let mut failed = false;
-        let mut at = 0;
-        while let Some(attempt) = under_way.get(at) {
-            match outcome(attempt) {
-                Some(Ok(())) => {
-                    let Attempt { socket, address } = under_way.swap_remove(at);
-                    // A message is written whole: holding it back for more (Nagle) only delays it.
-                    let _ = sockopt::set_tcp_nodelay(&socket, true);
-                    return Ok((socket, address));
-                }
-                Some(Err(error)) => {
-                    refusals.push(format!("{}: {error}", attempt.address));
-                    under_way.remove(at);
-                    failed = true;
-                }
-                None => at += 1,
+                Err(error) => self.refusals.push((address, error)),
             }
         }
-        if failed {
-            next_at = Instant::now();
+        if self.under_way.is_empty() {
+            return Poll::Ready(Err(Error::new(ErrorKind::Connect, explain(url, &self.refusals))));
         }
+        Poll::Pending
+    }
+
+    /// The sockets to be told of, each when it can be written to: connected, or refused.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &N::Socket> {
+        self.under_way.iter().map(|(socket, _)| socket)
+    }
+
+    /// When [`Dial::step`] has something to do although no socket is ready.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.next_at)
+    }
+
+    /// Looks at the connections under way from that one on; the first that was made wins.
+    fn look_from(&mut self, mut at: usize, now: Instant) -> Option<Dialed<N::Socket>> {
+        while let Some((socket, address)) = self.under_way.get(at) {
+            match self.network.outcome(socket, *address) {
+                Poll::Ready(Ok(local)) => {
+                    let (socket, remote) = self.under_way.swap_remove(at);
+                    return Some(Dialed { socket, local, remote });
+                }
+                Poll::Ready(Err(error)) => {
+                    self.refusals.push((*address, error));
+                    self.under_way.remove(at);
+                    self.next_at = now;
+                }
+                Poll::Pending => at += 1,
+            }
+        }
+        None
     }
 }
 
-fn explain(url: &Url, refusals: &[String]) -> String {
-    let hint = if refusals.iter().all(|refusal| refusal.contains("refused")) {
+fn explain(url: &Url, refusals: &[(SocketAddr, io::Error)]) -> String {
+    let all_refuse = refusals.iter().all(|(_, error)| error.kind() == io::ErrorKind::ConnectionRefused);
+    let hint = if all_refuse {
         "; is the server running, and on this port?"
+    } else if refusals.iter().any(|(_, error)| is_out_of_descriptors(error)) {
+        "; close what is not needed, or raise the limit on open files (ulimit -n)"
     } else {
         ""
     };
-    format!("cannot connect to {url}: no address answers ({}){hint}", refusals.join(", "))
+    let said: Vec<String> = refusals.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+    format!("cannot connect to {url}: no address answers ({}){hint}", said.join(", "))
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Families in turn, IPv6 first (section 4 of RFC 8305).
@@ -104,34 +156,44 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Begins to connect.
-pub(super) fn start(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-    match connect(&socket, &address) {
-        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
-        Err(error) => Err(error.into()),
-    }
-}
+/// The operating system's TCP.
+#[derive(Debug)]
+pub(super) struct Tcp;
 
-/// `None`: still under way.
-fn outcome(attempt: &Attempt) -> Option<io::Result<()>> {
-    match sockopt::socket_error(&attempt.socket) {
-        Ok(Err(error)) | Err(error) => Some(Err(error.into())),
-        // No error yet: connected when it has a peer.
-        Ok(Ok(())) => {
-            getpeername(&attempt.socket).ok()?;
-            // A port of this machine that nobody listens on may have been given to this very socket, which then met
-            // itself (TCP's simultaneous open): that is nobody, too.
-            let is_itself = local_address(&attempt.socket).is_ok_and(|local| local == attempt.address);
-            Some(if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) })
+impl Network for Tcp {
+    type Socket = OwnedFd;
+
+    fn start(&mut self, address: SocketAddr) -> io::Result<OwnedFd> {
+        let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        match connect(&socket, &address) {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
+            Err(error) => Err(error.into()),
         }
     }
+
+    fn outcome(&mut self, socket: &OwnedFd, address: SocketAddr) -> Poll<io::Result<SocketAddr>> {
+        // Connected when it has a peer.
+        if getpeername(socket).is_err() {
+            return match sockopt::socket_error(socket) {
+                Ok(Ok(())) => Poll::Pending,
+                Ok(Err(error)) | Err(error) => Poll::Ready(Err(error.into())),
+            };
+        }
+        let local = local_address(socket.as_fd())?;
+        // A port of this machine that nobody listens on may have been given to this very socket, which then met itself
+        // (TCP's simultaneous open): that is nobody, too.
+        if local == address {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()));
+        }
+        // A message is written whole: holding it back for more (Nagle) only delays it.
+        let _ = sockopt::set_tcp_nodelay(socket, true);
+        Poll::Ready(Ok(local))
+    }
 }
 
-/// Our end.
-pub(super) fn local_address(socket: &OwnedFd) -> io::Result<SocketAddr> {
+fn local_address(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
     let address = getsockname(socket)?;
     SocketAddr::try_from(address).map_err(|_| io::Error::other("the socket has no internet address"))
 }
@@ -140,25 +202,133 @@ pub(super) fn local_address(socket: &OwnedFd) -> io::Result<SocketAddr> {
 mod tests {
     use super::*;
 
+    /// A network in which each address does what its table says, and that keeps the order of what was asked.
+    #[derive(Default)]
+    struct Table {
+        started: Vec<SocketAddr>,
+        /// Addresses that cannot even be started, that refuse, and that answer.
+        impossible: Vec<SocketAddr>,
+        refusing: Vec<SocketAddr>,
+        answering: Vec<SocketAddr>,
+    }
+
+    impl Network for &mut Table {
+        type Socket = SocketAddr;
+
+        fn start(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+            if self.impossible.contains(&address) {
+                return Err(Errno::NETUNREACH.into());
+            }
+            self.started.push(address);
+            Ok(address)
+        }
+
+        fn outcome(&mut self, socket: &SocketAddr, address: SocketAddr) -> Poll<io::Result<SocketAddr>> {
+            assert_eq!(*socket, address);
+            if self.refusing.contains(&address) {
+                Poll::Ready(Err(Errno::CONNREFUSED.into()))
+            } else if self.answering.contains(&address) {
+                Poll::Ready(Ok(([127, 0, 0, 1], 1).into()))
+            } else {
+                Poll::Pending
+            }
+        }
+    }
+
+    fn addresses<const COUNT: usize>(texts: [&str; COUNT]) -> [SocketAddr; COUNT] {
+        texts.map(|text| text.parse().expect("an address"))
+    }
+
+    fn url() -> Url {
+        Url::parse("ws://example.test/").expect("valid")
+    }
+
     #[test]
     fn families_take_turns_and_ipv6_begins() {
-        let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let addresses: Vec<_> =
-            ["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "[::1]:1", "[::2]:1"].map(address).into();
-        let expected: Vec<_> =
-            ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"].map(address).into();
-        assert_eq!(interleave(&addresses), expected);
+        let given = addresses(["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1", "[::1]:1", "[::2]:1"]);
+        let expected = addresses(["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"]);
+        assert_eq!(interleave(&given), expected);
     }
+
+    #[test]
+    fn a_silent_address_gets_a_rival_after_its_time_and_not_before() {
+        let all = addresses(["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]);
+        let mut network = Table::default();
+        let start = Instant::now();
+        let mut dial = Dial::new(&all, &mut network, start);
+        for (milliseconds, started) in [(0, 1), (249, 1), (250, 2), (260, 2), (500, 3), (9999, 3)] {
+            let now = start + Duration::from_millis(milliseconds);
+            assert!(dial.step(&url(), now).is_pending());
+            assert_eq!(dial.network.started, all[..started], "after {milliseconds} ms");
+            assert_eq!(dial.sockets().count(), started);
+        }
+        // None is left to be tried: only the sockets have something to tell.
+        assert_eq!(dial.deadline(), None);
+    }
+
+    #[test]
+    fn a_rival_s_time_is_told_beforehand() {
+        let mut network = Table::default();
+        let start = Instant::now();
+        let mut dial = Dial::new(&addresses(["1.1.1.1:1", "2.2.2.2:1"]), &mut network, start);
+        assert!(dial.step(&url(), start).is_pending());
+        assert_eq!(dial.deadline(), Some(start + Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn the_next_address_follows_a_refusal_at_once() {
+        let all = addresses(["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]);
+        let mut network = Table { refusing: all[..1].into(), ..Table::default() };
+        let start = Instant::now();
+        let mut dial = Dial::new(&all, &mut network, start);
+        assert!(dial.step(&url(), start).is_pending());
+        assert_eq!(dial.network.started, all[..2]);
+        // The second is refused while it is unrivalled: it, too, is followed at once.
+        dial.network.refusing.push(all[1]);
+        assert!(dial.step(&url(), start + Duration::from_millis(10)).is_pending());
+        assert_eq!(dial.network.started, all);
+        assert_eq!(dial.sockets().collect::<Vec<_>>(), [&all[2]]);
+    }
+
+    #[test]
+    fn the_first_that_answers_wins_also_when_it_was_started_last() {
+        let all = addresses(["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]);
+        let mut network = Table { impossible: all[..1].into(), ..Table::default() };
+        let start = Instant::now();
+        let mut dial = Dial::new(&all, &mut network, start);
+        assert!(dial.step(&url(), start).is_pending());
+        assert_eq!(dial.network.started, all[1..2], "what cannot be started costs no time");
+        dial.network.answering.push(all[2]);
+        let Poll::Ready(Ok(dialed)) = dial.step(&url(), start + Duration::from_millis(250)) else {
+            panic!("the third answers");
+        };
+        assert_eq!((dialed.socket, dialed.remote), (all[2], all[2]));
+    }
+
+    #[test]
+    fn when_all_have_failed_each_is_quoted() {
+        let all = addresses(["1.1.1.1:1", "2.2.2.2:1"]);
+        let mut network =
+            Table { impossible: all[..1].into(), refusing: all[1..].into(), ..Table::default() };
+        let mut dial = Dial::new(&all, &mut network, Instant::now());
+        let Poll::Ready(Err(error)) = dial.step(&url(), Instant::now()) else { panic!("nobody is left") };
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        let text = error.to_string();
+        for words in ["ws://example.test/", "1.1.1.1:1: Network", "2.2.2.2:1: Connection refused"] {
+            assert!(text.contains(words), "{words:?} is not in: {text}");
+        }
+        assert!(!text.contains("is the server running"), "not all of them refused: {text}");
+    }
+
     #[test]
     fn a_socket_that_met_itself_has_met_nobody() {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))
             .expect("a socket");
         rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let address = local_address(&socket).expect("bound");
+        let address = local_address(socket.as_fd()).expect("bound");
         let _ = connect(&socket, &address);
-        let outcome = outcome(&Attempt { socket, address });
-        let error = outcome.expect("decided").expect_err("nobody");
+        let Poll::Ready(Err(error)) = Tcp.outcome(&socket, address) else { panic!("decided: nobody") };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -8,6 +8,8 @@
 //! be the other one's trick. From `ws` to `wss` on one host is another origin too, for Fetch and for curl: one port is
 //! no proof of who listens at another.
 
+use std::sync::Arc;
+
 use sunsocket_wire::{Cookie, Cookies, Credentials, Headers, Request, Response, Url};
 
 use crate::error::{Error, ErrorKind, HttpAnswer};
@@ -19,8 +21,8 @@ const SHOWN: usize = 200;
 const SHOWN_HOPS: usize = 10;
 
 /// One connect's way through redirects.
-pub(super) struct Route<'a> {
-    options: &'a ConnectOptions,
+pub(super) struct Route {
+    options: Arc<ConnectOptions>,
     /// Where it stands, without credentials.
     url: Url,
     /// The addresses left behind, in order.
@@ -31,8 +33,8 @@ pub(super) struct Route<'a> {
     cookies: Cookies,
 }
 
-impl<'a> Route<'a> {
-    pub(super) fn new(options: &'a ConnectOptions) -> Self {
+impl Route {
+    pub(super) fn new(options: Arc<ConnectOptions>) -> Self {
         let url = options.url.clone().without_credentials();
         Self { options, url, left: Vec::new(), is_home: true, cookies: Cookies::default() }
     }
@@ -48,7 +50,7 @@ impl<'a> Route<'a> {
 
     /// Whether credentials that the program gave are not sent here.
     pub(super) fn has_left_credentials(&self) -> bool {
-        let options = self.options;
+        let options = &self.options;
         !self.is_home
             && (options.auth.is_some()
                 || options.url.credentials().is_some()
@@ -67,7 +69,7 @@ impl<'a> Route<'a> {
     /// # Errors
     /// `InvalidArgument`.
     pub(super) fn request(&self, nonce: [u8; 16]) -> Result<Request, Error> {
-        let options = self.options;
+        let options = &self.options;
         let build = || {
             let mut request = Request::new(&self.url, nonce)
                 .deflate(options.compression)
@@ -96,7 +98,7 @@ impl<'a> Route<'a> {
     }
 
     fn credentials(&self) -> Option<&Credentials> {
-        let options = self.options;
+        let options = &self.options;
         self.is_home.then(|| options.auth.as_ref().or(options.url.credentials())).flatten()
     }
 
@@ -207,9 +209,9 @@ impl<'a> Route<'a> {
     }
 
     /// What was left behind, and the cookies' names and values that the last origin has set.
-    pub(super) fn end(self) -> (Vec<Url>, Vec<(String, String)>) {
+    pub(super) fn end(&mut self) -> (Vec<Url>, Vec<(String, String)>) {
         let pair = |cookie: &Cookie| (cookie.name.clone(), cookie.value.clone());
-        (self.left, self.cookies.iter().map(pair).collect())
+        (std::mem::take(&mut self.left), self.cookies.iter().map(pair).collect())
     }
 }
 

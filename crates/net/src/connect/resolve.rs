@@ -1,71 +1,91 @@
 //! Which addresses a host has: the program's own answer, the address itself, or DNS.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex};
-use std::{io, thread};
+use std::net::{IpAddr, SocketAddr};
+use std::task::Poll;
+use std::time::Instant;
 
-use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use sunsocket_wire::Url;
 
-use super::patience::Patience;
+use super::asking::{Question, Waker};
+use super::names;
 use crate::error::{Error, ErrorKind};
 use crate::options::Resolve;
-use crate::reactor::lock;
 
-/// At least one address.
-///
-/// # Errors
-/// `Connect` when the name is not known; what the program's own answer ends with; what [`Patience`] ends with.
-pub(super) fn resolve(
-    url: &Url,
-    own: Option<&Resolve>,
-    patience: &mut Patience<'_>,
-) -> Result<Vec<SocketAddr>, Error> {
-    let (host, port) = (url.host(), url.port());
-    let failed = |text: String| Error::new(ErrorKind::Connect, format!("cannot connect to {url}: {text}"));
-    let answer = own.map_or(Ok(None), |own| own(host, port))?;
-    let addresses = match answer {
-        Some(addresses) => addresses,
-        None => match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => ask_system(host, port, patience)?.map_err(|error| {
-                failed(format!(
-                    "its host {host:?} was not found ({error}); check the name, or give it with resolve"
-                ))
-            })?,
-        },
-    };
-    if addresses.is_empty() {
-        return Err(failed(format!("its host {host:?} has no address")));
-    }
-    Ok(addresses)
+/// A host's addresses, known or asked for.
+pub(super) enum Lookup {
+    /// As the program, or the host itself, says.
+    Known(Vec<SocketAddr>),
+    /// DNS has been asked.
+    Asked {
+        question: Question<names::Answer>,
+        /// When it is asked to hurry; `None` when it was.
+        hurry_at: Option<Instant>,
+    },
 }
 
-/// The system's resolver cannot be interrupted: it runs on a thread of its own, which is left to finish.
-fn ask_system(
-    host: &str,
-    port: u16,
-    patience: &mut Patience<'_>,
-) -> Result<io::Result<Vec<SocketAddr>>, Error> {
-    let answer = Arc::new(Mutex::new(None));
-    let ready = match eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK) {
-        Ok(ready) => Arc::new(ready),
-        Err(error) => return Ok(Err(error.into())),
-    };
-    let (host, answer_there, ready_there) = (host.to_owned(), Arc::clone(&answer), Arc::clone(&ready));
-    let asking = thread::Builder::new().name("sunsocket-dns".to_owned()).spawn(move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-        *lock(&answer_there) = Some(found);
-        let _ = rustix::io::write(&*ready_there, &1u64.to_ne_bytes());
-    });
-    if let Err(error) = asking {
-        return Ok(Err(error));
-    }
-    loop {
-        if let Some(found) = lock(&answer).take() {
-            return Ok(found);
+impl Lookup {
+    /// Begins to look up the addresses of `url`; `waker` is called when they come later.
+    ///
+    /// # Errors
+    /// What the program's own answer ends with.
+    pub(super) fn begin(
+        url: &Url,
+        own: Option<&Resolve>,
+        waker: &Waker,
+        now: Instant,
+    ) -> Result<Self, Error> {
+        let (host, port) = (url.host(), url.port());
+        if let Some(addresses) = own.map_or(Ok(None), |own| own(host, port))? {
+            return Ok(Self::Known(addresses));
         }
-        patience.wait(&[(ready.as_fd(), PollFlags::IN)], None)?;
+        Ok(match host.parse::<IpAddr>() {
+            Ok(address) => Self::Known(vec![SocketAddr::new(address, port)]),
+            Err(_) => {
+                let hurry_at = now.checked_add(names::QUEUE_PATIENCE);
+                Self::Asked { question: names::ask(host, waker), hurry_at }
+            }
+        })
+    }
+
+    /// Ready: at least one address.
+    ///
+    /// # Errors
+    /// `Connect` when the name is not known.
+    pub(super) fn step(&mut self, url: &Url, now: Instant) -> Poll<Result<Vec<SocketAddr>, Error>> {
+        let (host, port) = (url.host(), url.port());
+        let failed =
+            |text: String| Error::new(ErrorKind::Connect, format!("cannot connect to {url}: {text}"));
+        let addresses = match self {
+            Self::Known(addresses) => std::mem::take(addresses),
+            Self::Asked { question, hurry_at } => match question.take() {
+                None => {
+                    if hurry_at.take_if(|at| now >= *at).is_some() {
+                        names::hurry(host);
+                    }
+                    return Poll::Pending;
+                }
+                Some(Ok(mut addresses)) => {
+                    addresses.iter_mut().for_each(|address| address.set_port(port));
+                    addresses
+                }
+                Some(Err(error)) => {
+                    return Poll::Ready(Err(failed(format!(
+                        "its host {host:?} was not found ({error}); check the name, or give it with resolve"
+                    ))));
+                }
+            },
+        };
+        if addresses.is_empty() {
+            return Poll::Ready(Err(failed(format!("its host {host:?} has no address"))));
+        }
+        Poll::Ready(Ok(addresses))
+    }
+
+    /// When [`Lookup::step`] has something to do although no answer has come.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Known(_) => None,
+            Self::Asked { hurry_at, .. } => *hurry_at,
+        }
     }
 }

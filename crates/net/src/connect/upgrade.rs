@@ -1,17 +1,19 @@
-//! The opening handshake over an open stream (RFC 6455 4.1): send the request, read the answer.
+//! The opening handshake over an open transport (RFC 6455 4.1): send the request, read the answer, and where it is a
+//! refusal, the start of its body for the error to show.
 
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Response, Url};
 
 use super::body::Body;
 use super::hint::hint;
-use super::patience::Patience;
 use super::redirect::Route;
-use crate::error::{Error, ErrorKind, HttpAnswer};
+use crate::error::{Error, HttpAnswer};
 use crate::io::Transport;
+use crate::poller::Interest;
 
 /// How long a refusal's body is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
@@ -25,92 +27,213 @@ pub(super) enum Answer {
     Elsewhere(Response),
 }
 
-/// Sends the request and checks the answer.
-///
-/// # Errors
-/// `Handshake`; `Connect` when the connection is lost; `Tls` when that is how the server refused us; what [`Patience`]
-/// ends with.
-pub(super) fn upgrade(
-    route: &Route<'_>,
-    request: &Request,
-    transport: &mut Transport,
-    patience: &mut Patience<'_>,
-) -> Result<Answer, Error> {
-    let url = route.url();
-    let sent = send(url, &request.encode(), transport, patience);
-    if let Err(error) = &sent
-        && matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::ConnectTimeout)
-    {
-        return Err(error.clone());
+/// An opening handshake under way.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    transport: Transport,
+    request: Request,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The request's bytes, and how many of them the transport has taken.
+    Sending(Vec<u8>, usize),
+    Reading(Head),
+    Refused(Refusal),
+}
+
+/// The server has refused, and its answer's body may still come.
+#[derive(Debug)]
+struct Refusal {
+    response: Response,
+    why: HandshakeError,
+    body: Body,
+    /// The body is waited for until then.
+    until: Instant,
+}
+
+impl Upgrade {
+    /// Nothing is sent yet.
+    pub(super) fn new(transport: Transport, request: Request) -> Self {
+        let phase = Phase::Sending(request.encode(), 0);
+        Self { transport, request, phase }
     }
-    // Where sending failed otherwise, the server refused before it had read everything: its answer says more than that.
-    let (response, input) = answer(url, transport, patience)?;
-    if route.leads_on(&response) {
-        return Ok(Answer::Elsewhere(response));
-    }
-    match request.verify(&response) {
-        Ok(accepted) => Ok(Answer::Accepted(accepted, response.headers, input)),
-        Err(error) => {
-            let mut body = Body::new(&response, input);
-            if matches!(error, HandshakeError::Status(..)) {
-                let until = Instant::now() + BODY_PATIENCE;
-                wait_for_body(url, transport, &mut body, until, patience)?;
+
+    /// Goes on as far as the transport lets it. A refusal's body is not waited for beyond `deadline`.
+    ///
+    /// # Errors
+    /// `Handshake`; `Connect` when the connection is lost; `Tls` when that is how the server refused us.
+    pub(super) fn step(
+        &mut self,
+        route: &Route,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Poll<Result<Answer, Error>> {
+        let url = route.url();
+        if let Phase::Sending(bytes, sent) = &mut self.phase {
+            // Where sending fails, the server refused before it had read everything: its answer says more than that.
+            if matches!(send(&mut self.transport, bytes, sent), Poll::Pending) {
+                return Poll::Pending;
             }
-            let text = format!("cannot connect to {url}: {error}{}", hint(url, request, &response));
-            let Response { status, headers, .. } = response;
-            Err(Error::handshake(text, Some(HttpAnswer { status, headers, body: body.into_bytes() })))
+            self.phase = Phase::Reading(Head::default());
+            if !self.transport.reader.has_buffered() {
+                // It cannot have answered yet: asking would cost a system call.
+                return Poll::Pending;
+            }
+        }
+        if let Phase::Reading(head) = &mut self.phase {
+            let (response, behind) = match head.step(url, &mut self.transport) {
+                Poll::Ready(Ok(complete)) => complete,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            };
+            if route.leads_on(&response) {
+                return Poll::Ready(Ok(Answer::Elsewhere(response)));
+            }
+            let why = match self.request.verify(&response) {
+                Ok(accepted) => return Poll::Ready(Ok(Answer::Accepted(accepted, response.headers, behind))),
+                Err(why) => why,
+            };
+            let body = Body::new(&response, behind);
+            // Where the status alone is no refusal, the body says nothing.
+            let patience =
+                if matches!(why, HandshakeError::Status(..)) { BODY_PATIENCE } else { Duration::ZERO };
+            let until = deadline.map_or(now + patience, |deadline| deadline.min(now + patience));
+            self.phase = Phase::Refused(Refusal { response, why, body, until });
+        }
+        if let Phase::Refused(refusal) = &mut self.phase
+            && !refusal.waits(&mut self.transport, now)
+        {
+            return Poll::Ready(Err(refusal.error(url, &self.request)));
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn socket(&self) -> (BorrowedFd<'_>, Interest) {
+        let write = matches!(self.phase, Phase::Sending(..));
+        (self.transport.fd(), Interest { read: !write, write })
+    }
+
+    /// When [`Upgrade::step`] has something to do although the socket is silent.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Refused(refusal) => Some(refusal.until),
+            Phase::Sending(..) | Phase::Reading(_) => None,
+        }
+    }
+
+    pub(super) fn into_transport(self) -> Transport {
+        self.transport
+    }
+}
+
+/// Ready when the transport has taken everything, or when it failed.
+fn send(transport: &mut Transport, bytes: &[u8], sent: &mut usize) -> Poll<()> {
+    while *sent < bytes.len() || transport.writer.wants_write() {
+        let written = if *sent == bytes.len() {
+            transport.writer.flush().map(|_| 0)
+        } else {
+            transport.writer.write(&bytes[*sent..])
+        };
+        match written {
+            Ok(count) => *sent += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(_) => return Poll::Ready(()),
+        }
+        if *sent == bytes.len() && transport.writer.wants_write() {
+            return Poll::Pending;
+        }
+    }
+    Poll::Ready(())
+}
+
+/// Reads what there is to the end of `input`; false at the end of the transport.
+fn receive(transport: &mut Transport, input: &mut Vec<u8>) -> Poll<io::Result<bool>> {
+    let mut piece = [0; 4096];
+    loop {
+        match transport.reader.read(&mut piece) {
+            Ok(count) => {
+                input.extend_from_slice(&piece[..count]);
+                return Poll::Ready(Ok(count > 0));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(false)),
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }
 
-/// The server's answer, and the bytes that came behind its head.
-fn answer(
-    url: &Url,
-    transport: &mut Transport,
-    patience: &mut Patience<'_>,
-) -> Result<(Response, Vec<u8>), Error> {
-    let mut limits = Limits::default();
-    let mut input = Vec::new();
-    // A head is parsed when it may be complete, or else when twice as much is there as the last time: a server that
-    // sends it byte by byte does not make us read it as often.
-    let mut next_look = 0;
-    loop {
-        let before = input.len();
-        if !receive(url, transport, &mut input, None, patience)? {
-            let text = if input.is_empty() {
-                if url.is_secure() {
-                    "the server dropped the connection without an answer to the opening handshake; does it speak \
-                     WebSocket on this port?"
-                } else {
-                    "the server dropped the connection without an answer to the opening handshake; does it speak \
-                     WebSocket on this port, or is it a TLS server that wants wss://?"
-                }
-            } else {
-                "the server dropped the connection inside its answer to the opening handshake"
-            };
-            return Err(Error::handshake(format!("cannot connect to {url}: {text}"), None));
+/// The head of the server's answer, growing as it is read.
+#[derive(Debug, Default)]
+struct Head {
+    input: Vec<u8>,
+    limits: Limits,
+    /// A head is parsed when it may be complete, or else when twice as much is there as the last time: a server that
+    /// sends it byte by byte does not make us read it as often.
+    next_look: usize,
+}
+
+impl Head {
+    /// The head, and the bytes that came behind it.
+    fn step(&mut self, url: &Url, transport: &mut Transport) -> Poll<Result<(Response, Vec<u8>), Error>> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Poll::Ready(Err(Error::handshake(format!("cannot connect to {url}: {why}"), None)))
+        };
+        loop {
+            let before = self.input.len();
+            match receive(transport, &mut self.input) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return failed(&self.cut_short(url)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(super::lost(url, &error))),
+                Poll::Pending => return Poll::Pending,
+            }
+            match self.parse(before) {
+                Ok(Some(complete)) => return Poll::Ready(Ok(complete)),
+                Ok(None) => {}
+                Err(error) => return failed(&error),
+            }
         }
-        while has_empty_line(&input, before) || input.len() >= next_look {
-            next_look = input.len().saturating_mul(2).min(limits.max_head_size + 1).max(input.len() + 1);
-            match Response::parse(&input, &limits) {
-                Ok(None) => break,
+    }
+
+    /// Looks at the input, of which the bytes from `before` on are new.
+    fn parse(&mut self, before: usize) -> Result<Option<(Response, Vec<u8>)>, HandshakeError> {
+        while has_empty_line(&self.input, before) || self.input.len() >= self.next_look {
+            let length = self.input.len();
+            let most = self.limits.max_head_size + 1;
+            self.next_look = length.saturating_mul(2).min(most).max(length + 1);
+            match Response::parse(&self.input, &self.limits)? {
+                None => break,
                 // Not the final answer (RFC 9110 15.2). All heads together have to keep to the limit.
-                Ok(Some((Response { status: 100 | 102..200, .. }, size))) => {
-                    limits.max_head_size = limits.max_head_size.saturating_sub(size);
-                    input.drain(..size);
-                    next_look = 0;
-                    if input.is_empty() {
+                Some((Response { status: 100 | 102..200, .. }, size)) => {
+                    self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
+                    self.input.drain(..size);
+                    self.next_look = 0;
+                    if self.input.is_empty() {
                         break;
                     }
                 }
-                Ok(Some((response, size))) => {
-                    let behind = input.split_off(size);
-                    return Ok((response, behind));
-                }
-                Err(error) => {
-                    return Err(Error::handshake(format!("cannot connect to {url}: {error}"), None));
+                Some((response, size)) => {
+                    let behind = self.input.split_off(size);
+                    return Ok(Some((response, behind)));
                 }
             }
+        }
+        Ok(None)
+    }
+
+    /// What is said when the transport has ended here.
+    fn cut_short(&self, url: &Url) -> &'static str {
+        if !self.input.is_empty() {
+            "the server dropped the connection inside its answer to the opening handshake"
+        } else if url.is_secure() {
+            "the server dropped the connection without an answer to the opening handshake; does it speak WebSocket on \
+             this port?"
+        } else {
+            "the server dropped the connection without an answer to the opening handshake; does it speak WebSocket on \
+             this port, or is it a TLS server that wants wss://?"
         }
     }
 }
@@ -121,73 +244,27 @@ fn has_empty_line(input: &[u8], before: usize) -> bool {
     new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
-fn send(
-    url: &Url,
-    mut bytes: &[u8],
-    transport: &mut Transport,
-    patience: &mut Patience<'_>,
-) -> Result<(), Error> {
-    while !bytes.is_empty() || transport.writer.wants_write() {
-        let written = if bytes.is_empty() {
-            transport.writer.flush().map(|_| 0)
-        } else {
-            transport.writer.write(bytes)
+impl Refusal {
+    /// Reads the start of the body; true while more of it is waited for. Whatever ends it early, what came is kept.
+    fn waits(&mut self, transport: &mut Transport, now: Instant) -> bool {
+        while !self.body.is_enough() && now < self.until {
+            match receive(transport, self.body.input()) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false) | Err(_)) => return false,
+                Poll::Pending => return true,
+            }
+        }
+        false
+    }
+
+    fn error(&self, url: &Url, request: &Request) -> Error {
+        let Self { response, why, body, .. } = self;
+        let text = format!("cannot connect to {url}: {why}{}", hint(url, request, response));
+        let answer = HttpAnswer {
+            status: response.status,
+            headers: response.headers.clone(),
+            body: body.clone().into_bytes(),
         };
-        match written {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(super::lost(url, &error)),
-        }
-        if !bytes.is_empty() || transport.writer.wants_write() {
-            patience.wait(&[(transport.fd(), PollFlags::OUT)], None)?;
-        }
+        Error::handshake(text, Some(answer))
     }
-    Ok(())
-}
-
-/// Reads what there is to the end of `input`; false at the end of the transport, and when `until` has come.
-fn receive(
-    url: &Url,
-    transport: &mut Transport,
-    input: &mut Vec<u8>,
-    until: Option<Instant>,
-    patience: &mut Patience<'_>,
-) -> Result<bool, Error> {
-    let mut piece = [0; 4096];
-    loop {
-        match transport.reader.read(&mut piece) {
-            Ok(count) => {
-                input.extend_from_slice(&piece[..count]);
-                return Ok(count > 0);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if !patience.wait(&[(transport.fd(), PollFlags::IN)], until)? {
-                    return Ok(false);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            Err(error) => return Err(super::lost(url, &error)),
-        }
-    }
-}
-
-/// Reads the start of a refusal's body. Whatever ends it early, what came is kept; only the program's own wish to stop
-/// comes before the refusal.
-fn wait_for_body(
-    url: &Url,
-    transport: &mut Transport,
-    body: &mut Body,
-    until: Instant,
-    patience: &mut Patience<'_>,
-) -> Result<(), Error> {
-    while !body.is_enough() && Instant::now() < until {
-        match receive(url, transport, body.input(), Some(until), patience) {
-            Ok(true) => {}
-            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-            Ok(false) | Err(_) => break,
-        }
-    }
-    Ok(())
 }

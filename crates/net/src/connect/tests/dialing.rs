@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
 use super::*;
+use crate::connect::dial::{Network, Tcp};
 use crate::connection::State;
 use crate::reactor::{Reactor, Role};
 
@@ -17,19 +18,19 @@ fn nobody(server: SocketAddr) -> SocketAddr {
 }
 
 /// An address that lets nobody in and refuses nobody: its queue is full.
-struct Silent {
-    address: SocketAddr,
+pub(super) struct Silent {
+    pub(super) address: SocketAddr,
     _listener: OwnedFd,
     _queue: Vec<OwnedFd>,
 }
 
 impl Silent {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let listener = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         listen(&listener, 0).expect("bound");
-        let address = dial::local_address(&listener).expect("bound");
-        let queue = (0..4).map(|_| dial::start(address).expect("under way")).collect();
+        let address = getsockname(&listener).expect("bound").try_into().expect("an internet address");
+        let queue = (0..4).map(|_| Tcp.start(address).expect("under way")).collect();
         Self { address, _listener: listener, _queue: queue }
     }
 }
@@ -165,9 +166,9 @@ fn another_thread_may_give_up() {
         cancel_there.cancel();
         assert_eq!(stream.read(&mut [0]).expect("an orderly end"), 0);
     });
-    let options = server.options("ws", "example.test");
+    let options = Arc::new(server.options("ws", "example.test"));
     let prepared = prepare(&options).expect("valid");
-    let error = connect(&prepared, &options, &cancel, &mut || false).expect_err("given up");
+    let error = connect(prepared, &options, &cancel, &mut || false).expect_err("given up");
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     server.join();
 }
@@ -178,7 +179,7 @@ fn the_language_may_interrupt_every_wait() {
         read_request(&mut stream);
         assert_eq!(stream.read(&mut [0]).expect("an orderly end"), 0);
     });
-    let options = server.options("ws", "example.test");
+    let options = Arc::new(server.options("ws", "example.test"));
     let prepared = prepare(&options).expect("valid");
     let cancel = Cancel::new().expect("descriptors");
     let mut asked = 0;
@@ -186,7 +187,7 @@ fn the_language_may_interrupt_every_wait() {
         asked += 1;
         asked == 4
     };
-    let error = connect(&prepared, &options, &cancel, &mut interrupted).expect_err("interrupted");
+    let error = connect(prepared, &options, &cancel, &mut interrupted).expect_err("interrupted");
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     server.join();
 }

@@ -3,11 +3,12 @@
 mod dialing;
 mod redirecting;
 mod securing;
+mod stepping;
 mod streaming;
 mod tls_server;
 mod upgrading;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::event::PollFlags;
 use sha1::{Digest, Sha1};
 use sunsocket_wire::Credentials;
 
@@ -57,7 +59,8 @@ fn options(url: &str) -> ConnectOptions {
 
 fn open(options: &ConnectOptions) -> Result<Connected, Error> {
     let cancel = Cancel::new().expect("descriptors");
-    connect(&prepare(options)?, options, &cancel, &mut || false)
+    let options = Arc::new(options.clone());
+    connect(prepare(&options)?, &options, &cancel, &mut || false)
 }
 
 fn refused(options: &ConnectOptions, kind: ErrorKind) -> Error {

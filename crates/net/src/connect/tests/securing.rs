@@ -82,7 +82,7 @@ fn the_system_s_store_does_not_know_our_authority() {
     let server = Authority::new().issue(&["example.test"]).greet(None);
     let options = server.options("wss", "example.test");
     // Where the system has no store at all, that is told before anything is sent.
-    let connects = prepare(&options).is_ok();
+    let connects = prepare(&Arc::new(options.clone())).is_ok();
     assert_says(&refused(&options, ErrorKind::Tls), &["ca_file"]);
     if !connects {
         drop(TcpStream::connect(server.address));
@@ -156,7 +156,7 @@ fn a_server_may_want_a_certificate_from_us() {
     server.join();
 
     options.tls.key_file = Some(cert_file.clone());
-    let error = prepare(&options).expect_err("no key");
+    let error = prepare(&Arc::new(options.clone())).expect_err("no key");
     assert_says(&error, &["key_file", "no private key"]);
     for path in [cert_file, key_file] {
         std::fs::remove_file(path).expect("written before");

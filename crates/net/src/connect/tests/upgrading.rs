@@ -153,7 +153,7 @@ fn bad_arguments_are_found_before_anything_is_sent() {
         let mut options = options("wss://example.test/");
         options.resolve = Some(Arc::new(|_, _| panic!("nothing may be looked up")));
         change(&mut options);
-        let error = prepare(&options).expect_err("cannot be used");
+        let error = prepare(&Arc::new(options.clone())).expect_err("cannot be used");
         assert_eq!(error.kind(), kind, "{error}");
         error
     };

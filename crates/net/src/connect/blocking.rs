@@ -1,0 +1,114 @@
+//! Drives an attempt on a thread that may wait.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::attempt::Attempt;
+use super::{Connected, Prepared};
+use crate::error::Error;
+use crate::options::ConnectOptions;
+
+/// How often it is asked whether somebody gave up: not every signal interrupts this thread.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Gives a connect up from another thread. Whoever connects notices within 100 ms.
+#[derive(Debug, Default)]
+pub(crate) struct Cancel(AtomicBool);
+
+impl Cancel {
+    #[expect(clippy::unnecessary_wraps, reason = "one day")]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Connects on the calling thread. `interrupted` is asked at least every 100 ms, and after each signal.
+///
+/// # Errors
+/// What failed, by kind; `ConnectTimeout` after `open_timeout`, `Cancelled` when somebody gave up.
+pub(crate) fn connect(
+    prepared: Prepared,
+    options: &Arc<ConnectOptions>,
+    cancel: &Cancel,
+    interrupted: &mut dyn FnMut() -> bool,
+) -> Result<Connected, Error> {
+    let answered = Arc::new(AtomicBool::new(false));
+    let (this, answered_there) = (thread::current(), Arc::clone(&answered));
+    let waker = Arc::new(move || {
+        answered_there.store(true, Ordering::SeqCst);
+        this.unpark();
+    });
+    let mut now = Instant::now();
+    let mut attempt = Attempt::new(prepared, Arc::clone(options), waker, now);
+    let mut asked = now;
+    loop {
+        if let Some(ended) = attempt.step(now) {
+            return ended;
+        }
+        loop {
+            let slice_end = asked + SLICE;
+            let end = attempt.deadline().map_or(slice_end, |deadline| deadline.min(slice_end));
+            let woken = wait(&attempt, &answered, end.saturating_duration_since(now))
+                .map_err(|error| attempt.failed(&format!("waiting for it failed: {error}")))?;
+            now = Instant::now();
+            if now >= slice_end || woken == Woken::BySignal {
+                asked = now;
+                if cancel.is_cancelled() || interrupted() {
+                    return Err(attempt.given_up());
+                }
+            }
+            if woken == Woken::ToGoOn || attempt.deadline().is_some_and(|deadline| now >= deadline) {
+                break;
+            }
+        }
+    }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// One of the attempt's sockets is ready, or what it asked for was answered.
+    ToGoOn,
+    BySignal,
+    ByTime,
+}
+
+/// Sleeps until the attempt can go on, `patience` is over or a signal comes in.
+fn wait(attempt: &Attempt, answered: &AtomicBool, patience: Duration) -> Result<Woken, Errno> {
+    let mut sockets: Vec<PollFd<'_>> = Vec::new();
+    attempt.each_socket(&mut |socket, interest| {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, interest.read);
+        flags.set(PollFlags::OUT, interest.write);
+        sockets.push(PollFd::from_borrowed_fd(socket, flags));
+    });
+    if sockets.is_empty() {
+        // It waits for an answer. A signal that comes in is seen when the slice is over.
+        if !answered.load(Ordering::SeqCst) {
+            thread::park_timeout(patience);
+        }
+        return Ok(if answered.swap(false, Ordering::SeqCst) { Woken::ToGoOn } else { Woken::ByTime });
+    }
+    // A slice is less than a second.
+    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(patience.subsec_nanos()) };
+    match poll(&mut sockets, Some(&timeout)) {
+        Ok(0) => Ok(Woken::ByTime),
+        Ok(_) => Ok(Woken::ToGoOn),
+        Err(Errno::INTR) => Ok(Woken::BySignal),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,61 @@
+//! The TLS handshake over a transport that leads to the host.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::task::Poll;
+
+use sunsocket_wire::Url;
+
+use crate::error::{Error, ErrorKind};
+use crate::io::Transport;
+use crate::poller::Interest;
+use crate::tls::{self, Tls};
+
+/// A TLS handshake under way.
+#[derive(Debug)]
+pub(super) struct Secure(Transport);
+
+impl Secure {
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Tls`, when the library does not take the configuration.
+    pub(super) fn new(inner: Transport, tls: &Tls) -> Result<Self, Error> {
+        Ok(Self(Transport::tls(inner, tls.session()?)))
+    }
+
+    /// Goes on as far as the transport below lets it. Ready: the handshake is over, see [`Secure::into_transport`].
+    ///
+    /// # Errors
+    /// `Tls`, when the server is not to be trusted, does not speak TLS or is lost.
+    pub(super) fn step(&mut self, url: &Url) -> Poll<Result<(), Error>> {
+        match self.0.handshake() {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(explain(url, &error))),
+        }
+    }
+
+    pub(super) fn socket(&self) -> (BorrowedFd<'_>, Interest) {
+        let write = self.0.writer.wants_write();
+        (self.0.fd(), Interest { read: !write, write })
+    }
+
+    pub(super) fn into_transport(self) -> Transport {
+        self.0
+    }
+}
+
+fn explain(url: &Url, error: &io::Error) -> Error {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return tls::explain(url, problem);
+    }
+    let what = if error.kind() == io::ErrorKind::UnexpectedEof {
+        "the server dropped TCP during the TLS handshake; does it speak TLS on this port? If it is a plain server, use \
+         ws:// in place of wss://"
+            .to_owned()
+    } else {
+        format!("the connection was lost during the TLS handshake ({error})")
+    };
+    Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
+}
