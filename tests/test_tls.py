@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import ssl
+import subprocess
+import sys
+import threading
 import warnings
 
 import pytest
@@ -223,3 +229,38 @@ def test_the_options_are_frozen_and_compare():
     assert TLS(ca_file="a") == TLS(ca_file="a") != TLS()
     with pytest.raises(AttributeError):
         TLS().verify = False
+
+
+FLUSHING = """
+import os, sys
+from sunsocket import TLS, WebSocket
+ws = WebSocket.connect(sys.argv[1], compression=None, ping_interval=None, tls=TLS(verify=False))
+while True:
+    ws.Send(bytes(16000))
+    ws.flush()
+    os.write(1, b".")
+"""
+
+
+def test_what_flush_returned_for_arrives_although_the_process_is_killed(raw_server, certificates):
+    killed, ended, arrived = threading.Event(), threading.Event(), []
+
+    def script(peer):
+        peer.accept()
+        killed.wait(20)
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                arrived.append(len(peer.recv().payload))
+        ended.set()
+
+    server = raw_server(script, context=context_for(certificates.good))
+    with subprocess.Popen([sys.executable, "-c", FLUSHING, server.url], stdout=subprocess.PIPE) as client:
+        flushed = b""
+        # It goes on until the system takes no more. A machine that is slow here makes the test weaker, not wrong.
+        while select.select([client.stdout], [], [], 1)[0] or not flushed:
+            flushed += os.read(client.stdout.fileno(), 65536)
+        client.kill()
+        flushed += client.stdout.read()
+    killed.set()
+    assert ended.wait(20)
+    assert len(arrived) >= len(flushed) > 0

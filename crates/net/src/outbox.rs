@@ -46,7 +46,7 @@ impl Outbox {
     }
 
     /// Whether senders wait: from above the high-water mark until at the low one.
-    /// `elsewhere`: bytes that wait to be put here.
+    /// `elsewhere`: bytes that wait to be put here, or have left here and wait in TLS.
     pub(crate) fn is_full_with(&mut self, elsewhere: usize) -> bool {
         let unsent = self.unsent() + elsewhere;
         self.full = unsent > if self.full { self.limit.low } else { self.limit.high };

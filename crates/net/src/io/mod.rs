@@ -10,7 +10,7 @@
 //! - What a transport has to tell, it tells once. What comes behind bytes (an error, the end) is kept for the next read.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 use std::io::{self, IoSlice};
@@ -159,7 +159,6 @@ impl Writer {
 
     /// How many bytes wait inside for the operating system. They were taken from the caller, and encrypted: these are a
     /// few more than those.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the sending half of a connection"))]
     pub(crate) fn held(&self) -> usize {
         match self {
             Self::Socket(_) => 0,

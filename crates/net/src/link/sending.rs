@@ -34,14 +34,20 @@ impl Link {
         self.pieces.as_ref().map_or(0, |pieces| pieces.behind_bytes)
     }
 
+    /// Bytes outside the outbox that the operating system has not got either: those behind a message in pieces, and
+    /// those that TLS has encrypted and holds.
+    fn unsent_elsewhere(&self) -> usize {
+        self.behind_bytes() + self.transport.as_ref().map_or(0, |transport| transport.writer.held())
+    }
+
     pub(crate) fn unsent(&self) -> usize {
-        self.outbox.unsent() + self.behind_bytes()
+        self.outbox.unsent() + self.unsent_elsewhere()
     }
 
     /// Whether senders wait.
     pub(super) fn is_full(&mut self) -> bool {
-        let behind = self.behind_bytes();
-        self.outbox.is_full_with(behind)
+        let elsewhere = self.unsent_elsewhere();
+        self.outbox.is_full_with(elsewhere)
     }
 
     pub(crate) fn send(

@@ -1,7 +1,7 @@
 //! Transports against a server of one thread's, the test's own: nothing happens until the test says so.
 
 mod layers;
-mod peer;
+pub(crate) mod peer;
 mod threads;
 
 use std::io;
@@ -11,8 +11,8 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 use rustls_pki_types::{PrivateKeyDer, ServerName};
 
+use self::peer::Peer;
 use super::*;
-use peer::Peer;
 
 /// A client's and a server's configuration that trust each other.
 fn configurations() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
@@ -43,7 +43,7 @@ fn session(config: &Arc<ClientConfig>) -> ClientConnection {
 }
 
 /// A transport through so many layers of TLS, and its server.
-fn open(layers: usize) -> (Transport, Peer) {
+pub(crate) fn open(layers: usize) -> (Transport, Peer) {
     let (client_config, server_config) = configurations();
     let (mut transport, mut peer) = Peer::plain();
     for _ in 0..layers {
