@@ -10,7 +10,7 @@
 //! - What a transport has to tell, it tells once. What comes behind bytes (an error, the end) is kept for the next read.
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod tls;
 
 use std::io::{self, IoSlice};

@@ -1,8 +1,9 @@
 //! Transports against a server of one thread's, the test's own: nothing happens until the test says so.
 
 mod layers;
-pub(crate) mod peer;
+mod peer;
 mod threads;
+mod unsent;
 
 use std::io;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ fn session(config: &Arc<ClientConfig>) -> ClientConnection {
 }
 
 /// A transport through so many layers of TLS, and its server.
-pub(crate) fn open(layers: usize) -> (Transport, Peer) {
+fn open(layers: usize) -> (Transport, Peer) {
     let (client_config, server_config) = configurations();
     let (mut transport, mut peer) = Peer::plain();
     for _ in 0..layers {

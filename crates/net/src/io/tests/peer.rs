@@ -8,21 +8,21 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::io::Transport;
 
-pub(crate) struct Peer {
-    pub(crate) socket: UnixStream,
+pub(super) struct Peer {
+    pub(super) socket: UnixStream,
     /// The layer that the socket sees comes first.
-    pub(crate) layers: Vec<ServerConnection>,
+    pub(super) layers: Vec<ServerConnection>,
     /// For the socket, which did not take it yet.
     outgoing: Vec<u8>,
     /// What came through all layers.
-    pub(crate) heard: Vec<u8>,
+    pub(super) heard: Vec<u8>,
     /// What went wrong in a layer; nothing is heard from then on.
-    pub(crate) error: Option<rustls::Error>,
+    pub(super) error: Option<rustls::Error>,
 }
 
 impl Peer {
     /// A transport without any layer, and its other end.
-    pub(crate) fn plain() -> (Transport, Self) {
+    pub(super) fn plain() -> (Transport, Self) {
         let (ours, theirs) = UnixStream::pair().expect("descriptors");
         theirs.set_nonblocking(true).expect("a socket");
         let peer =
@@ -31,14 +31,14 @@ impl Peer {
     }
 
     /// One layer more, inside those that there are.
-    pub(crate) fn secure(&mut self, config: &Arc<ServerConfig>) {
+    pub(super) fn secure(&mut self, config: &Arc<ServerConfig>) {
         let mut session = ServerConnection::new(Arc::clone(config)).expect("a configuration");
         session.set_buffer_limit(None);
         self.layers.push(session);
     }
 
     /// Hands `bytes` to the innermost layer, and sends as much as the socket takes.
-    pub(crate) fn say(&mut self, bytes: &[u8]) {
+    pub(super) fn say(&mut self, bytes: &[u8]) {
         match self.layers.last_mut() {
             Some(layer) => layer.writer().write_all(bytes).expect("no limit"),
             None => self.outgoing.extend(bytes),
@@ -46,18 +46,18 @@ impl Peer {
         self.send();
     }
 
-    pub(crate) fn has_unsent(&self) -> bool {
+    pub(super) fn has_unsent(&self) -> bool {
         !self.outgoing.is_empty()
     }
 
     /// Hears what has come, and sends what is owed.
-    pub(crate) fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.hear(usize::MAX);
         self.send();
     }
 
     /// Hears at the most so many bytes of the socket's.
-    pub(crate) fn hear(&mut self, max: usize) {
+    pub(super) fn hear(&mut self, max: usize) {
         let mut bytes = Vec::new();
         let mut piece = [0; 65536];
         while bytes.len() < max {
@@ -86,7 +86,7 @@ impl Peer {
     }
 
     /// Bytes as a layer has them for the one outside it, handed through all that are outside, and to the socket.
-    pub(crate) fn send(&mut self) {
+    pub(super) fn send(&mut self) {
         let mut bytes = Vec::new();
         for layer in self.layers.iter_mut().rev() {
             layer.writer().write_all(&bytes).expect("no limit");
