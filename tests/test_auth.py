@@ -118,7 +118,8 @@ def test_credentials_stay_behind_at_another_origin_and_do_not_come_back(face, ho
         for name in ("authorization", "cookie", "proxy-authorization", "proxy-x"):
             assert name not in request.headers
         assert "Q-Q" not in request.head
-        assert request.headers["x-own"] == "1"
+        assert "x-own" not in request.headers
+        assert request.headers["accept-language"] == "eo"
 
 
 def test_wss_on_the_same_host_is_another_origin(face, hops, secure, tls):
@@ -131,7 +132,7 @@ def test_wss_on_the_same_host_is_another_origin(face, hops, secure, tls):
 
 
 def connect(face, server: Hops, given: str, host: str = "127.0.0.1", **options) -> None:
-    headers = {"Proxy-Authorization": "x", "Proxy-X": "x", "X-Own": "1"}
+    headers = {"Proxy-Authorization": "x", "Proxy-X": "x", "X-Own": "1", "Accept-Language": "eo"}
     url = f"ws://{host}:{server.port}/a"
     if given == "auth":
         options |= {"auth": ("user", "Q-Q"), "cookies": {"a": "Q-Q"}}
@@ -146,12 +147,33 @@ def connect(face, server: Hops, given: str, host: str = "127.0.0.1", **options) 
     face.run(test)
 
 
-def test_a_refusal_by_another_origin_says_that_the_credentials_were_not_sent_on(face, hops):
+def test_a_refusal_by_another_origin_says_what_was_not_sent_on(face, hops):
     last = hops({"/b": "401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0"})
     first = hops({"/a": redirect(last.url + "/b")})
-    error = refused(face, first.url.replace("//", "//user:Q-Q@") + "/a")
-    assert f"redirected: {first.url}/a -> {last.url}/b; credentials are not sent on" in str(error)
+    error = refused(face, first.url.replace("//", "//user:Q-Q@") + "/a", headers={"X-Api-Key": "Q-Q", "Accept": "Q"})
+    way = f"redirected: {first.url}/a -> {last.url}/b"
+    assert f"{way}; not sent on to another origin: X-Api-Key, the credentials. Connect there" in str(error)
     assert "Q-Q" not in str(error)
+
+
+def test_a_header_goes_on_to_another_origin_where_the_program_says_so(face, hops):
+    last = hops()
+    first = hops({"/a": redirect(last.url + "/b")})
+
+    async def test():
+        headers = {"X-Api-Key": "k", "X-Own": "1", "Cookie": "c=d"}
+        ws = await face.connect(first.url + "/a", headers=headers, redirect_headers=["x-api-key", "Cookie"])
+        await end(face, ws)
+
+    face.run(test)
+    sent = last.requests[0].headers
+    assert (sent["x-api-key"], sent["cookie"], "x-own" in sent) == ("k", "c=d", False)
+
+
+@pytest.mark.parametrize("names", ["X-Own", [1], 7])
+def test_names_of_headers_are_a_sequence_of_str(names):
+    with pytest.raises(TypeError, match=r"redirect_headers|a header's name"):
+        WebSocket.connect("ws://127.0.0.1:1/", redirect_headers=names)
 
 
 def test_a_client_s_certificate_is_not_shown_to_another_origin(face, hops, certificates, secure):
@@ -183,9 +205,10 @@ def test_scripts_log_in_by_the_address_and_keep_their_secrets_at_home(run_luau, 
     first = hops({"/a": redirect(last.url + "/b")})
     url = first.url.replace("//", "//user:Q-Q@")
     script = f'local ws = WebSocket.connect("{url}/a") print(ws) ws:Close()'
-    outcome = run_luau(script, "--header", "Cookie: a=Q-Q", "--header", "X-Own: 1")
+    headers = ["--header", "Cookie: a=Q-Q", "--header", "X-Own: 1", "--header", "X-Left: 2"]
+    outcome = run_luau(script, *headers, "--redirect-header", "x-own")
     assert outcome.stdout == f"WebSocket {last.url}/b\n", outcome
     assert first.requests[0].headers["authorization"] == basic("user", "Q-Q")
     assert first.requests[0].headers["cookie"] == "a=Q-Q"
     assert last.requests[0].headers["x-own"] == "1"
-    assert not {"authorization", "cookie"} & last.requests[0].headers.keys()
+    assert not {"authorization", "cookie", "x-left"} & last.requests[0].headers.keys()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
+import logging
 import socket
 import threading
 import time
 
 import pytest
 
-from sunsocket import ConnectError, ConnectTimeout, HandshakeError, State, WebSocket
+from sunsocket import ConnectError, ConnectTimeout, HandshakeError, InvalidURL, State, WebSocket
 
 
 def closed_port() -> int:
@@ -104,6 +106,69 @@ def test_a_refusal_carries_status_headers_and_body(face, raw_server):
         assert raised.value.body == b"not here\n"
 
     face.run(test)
+
+
+def test_a_refusal_in_http_1_0_carries_all_that_too(face):
+    # The one that everybody has at hand: its body ends with the connection.
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        async def test():
+            with pytest.raises(HandshakeError, match="404 File not found") as raised:
+                await face.connect(f"ws://127.0.0.1:{server.server_port}/nowhere")
+            assert raised.value.status == 404
+            assert any(name == "Server" and "SimpleHTTP" in value for name, value in raised.value.headers)
+            assert b"Error code: 404" in raised.value.body
+
+        try:
+            face.run(test)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Says nothing."""
+
+
+def test_header_values_are_kept_in_whatever_they_were_written_and_folded(face, raw_server):
+    lines = b"X-Latin: caf\xe9\r\nX-Folded: a\r\n  b\r\nX-Utf: " + "\u20ac".encode() + b"\r\n"
+
+    async def test():
+        server = raw_server(
+            lambda peer: peer.accept_nothing(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n" + lines + b"\r\n")
+        )
+        with pytest.raises(HandshakeError) as raised:
+            await face.connect(server.url)
+        assert raised.value.headers[1:] == [("X-Latin", "caf\xe9"), ("X-Folded", "a b"), ("X-Utf", "\u20ac")]
+
+    face.run(test)
+
+
+def test_a_query_is_a_secret_for_everybody_but_the_program(face, raw_server, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def test():
+        server = raw_server(lambda peer: peer.accept_nothing(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"))
+        with pytest.raises(HandshakeError) as raised:
+            await face.connect(f"{server.url}a?token=Q-Q")
+        assert f"{server.url}a?\u2026: " in str(raised.value)
+        with pytest.raises(InvalidURL) as invalid:
+            await face.connect("ws://h:0/?token=Q-Q")
+        assert "Q-Q" not in f"{raised.value!r} {invalid.value!r}"
+        open_server = raw_server(lambda peer: (peer.accept(), peer.finish()))
+        ws = await face.connect(f"{open_server.url}a?token=Q-Q")
+        assert ws.url == f"{open_server.url}a?token=Q-Q"
+        shown = f"{ws!r} {ws} {ws.OnMessage!r}"
+        assert f"{open_server.url}a?\u2026" in shown
+        ws.abort()
+        await face.do(ws.OnClose.Wait(5))
+        assert "Q-Q" not in f"{shown} {ws.error!r} {ws.error}"
+
+    face.run(test)
+    assert "Q-Q" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -225,7 +290,8 @@ def test_a_host_that_answers_nothing_at_all_is_left_in_time(face):
             filler.close()
 
 
-def test_an_ipv6_address(face, raw_server):
+@pytest.mark.parametrize("has_zone", [False, True])
+def test_an_ipv6_address(face, raw_server, has_zone):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     hosts = []
@@ -240,8 +306,10 @@ def test_an_ipv6_address(face, raw_server):
             server = raw_server(script, host="::1")
         except OSError:
             pytest.skip("no IPv6 here")
-        ws = await face.connect(f"ws://[::1]:{server.port}/")
-        assert ws.url == f"ws://[::1]:{server.port}/"
+        # By name a zone is known for link-local addresses alone; by number for any (RFC 6874, RFC 4007 11.2).
+        zone = f"%25{socket.if_nametoindex('lo')}" if has_zone else ""
+        ws = await face.connect(f"ws://[::1{zone}]:{server.port}/")
+        assert ws.url == f"ws://[::1{zone}]:{server.port}/"
         assert ws.remote_address == ("::1", server.port)
         assert ws.local_address[0] == "::1"
         ws.Close()

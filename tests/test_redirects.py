@@ -42,6 +42,7 @@ def test_every_status_that_redirects_is_followed(face, hops, status):
         ("http://them:secret@127.0.0.1:{port}/c", "/c"),
         ("/%0d%0aX-Injected:%20y", "/%0d%0aX-Injected:%20y"),
         ("/\\127.0.0.1/c", "/%5C127.0.0.1/c"),
+        ("/b\xff", "/b%FF"),
     ],
 )
 def test_a_location_is_absolute_or_relative(face, hops, location, path):
@@ -70,7 +71,6 @@ def test_a_location_is_absolute_or_relative(face, hops, location, path):
         (redirect("http://127.0.0.1:99999/"), ["65535"]),
         (redirect("/b c"), ["percent"]),
         (redirect("/b\tX-Injected:y"), ["percent"]),
-        (redirect("/b\xff"), ["UTF-8"]),
         (redirect("http://them:secret@[::1/"), ["]"]),
         (redirect("/b\0c"), ["not HTTP"]),
         (redirect("/b\rX-Injected: y"), ["not HTTP"]),
@@ -215,7 +215,7 @@ def test_every_hop_gets_a_key_of_its_own_and_the_same_offer(face, hops):
     first = hops({"/a": redirect("/b"), "/b": redirect(last.url + "/c")})
 
     async def test():
-        headers = {"X-Own": "1", "User-Agent": "mine"}
+        headers = {"Accept-Language": "eo", "User-Agent": "mine"}
         ws = await face.connect(first.url + "/a", headers=headers, origin="https://page.example", subprotocols=["chat"])
         await end(face, ws)
 
@@ -226,7 +226,7 @@ def test_every_hop_gets_a_key_of_its_own_and_the_same_offer(face, hops):
         assert request.headers["origin"] == "https://page.example"
         assert request.headers["sec-websocket-protocol"] == "chat"
         assert request.headers["sec-websocket-extensions"].startswith("permessage-deflate")
-        assert (request.headers["x-own"], request.headers["user-agent"]) == ("1", "mine")
+        assert (request.headers["accept-language"], request.headers["user-agent"]) == ("eo", "mine")
 
 
 def test_the_body_is_not_waited_for_and_the_socket_is_dropped(face, raw_server, hops):

@@ -21,6 +21,7 @@ class Options:
         auth: tuple[str, str] | None,
         cookies: list[tuple[str, str]],
         max_redirects: int,
+        redirect_headers: list[str],
         subprotocols: list[str],
         origin: str | None,
         user_agent: str | None,
@@ -115,7 +116,7 @@ class Socket:
         """Fires once, without arguments, after the last message."""
     @property
     def url(self) -> str:
-        """Where it leads to, after any redirects; without user name and password."""
+        """Where it leads to, after any redirects, with its query; without user name and password."""
     @property
     def redirects(self) -> tuple[str, ...]:
         """The addresses that redirects led away from, in order; empty without any."""
@@ -125,7 +126,8 @@ class Socket:
 
         Those of the answer, and of redirects within the same origin before it, as they came; one that could not be
         sent again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends
-        them. This is no cookie jar: Domain, Path and Expires are not looked at.
+        them. This is no cookie jar: Domain and Expires are not looked at, and of several with one name, for several
+        paths, the one for ``ws.url`` is here.
         """
     @property
     def subprotocol(self) -> str | None:
@@ -310,6 +312,7 @@ def run_script(
     headers: list[tuple[str, str]],
     compression: tuple[int, int, int, int, bool, bool] | None,
     max_redirects: int,
+    redirect_headers: list[str],
     color: bool,
 ) -> int:
     """Runs a Luau script to its end and returns the exit status."""

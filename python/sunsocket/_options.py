@@ -28,6 +28,7 @@ class ConnectOptions(TypedDict, total=False):
     auth: tuple[str, str] | None
     cookies: Cookies | None
     max_redirects: int
+    redirect_headers: Sequence[str]
     subprotocols: Sequence[str]
     origin: str | None
     user_agent: str | None
@@ -50,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "auth": None,
     "cookies": None,
     "max_redirects": 5,
+    "redirect_headers": (),
     "subprotocols": (),
     "origin": None,
     "user_agent": f"sunsocket/{_core.__version__}",
@@ -96,7 +98,8 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         auth=_auth(values["auth"]),
         cookies=_cookies(values["cookies"]),
         max_redirects=check_redirects(values["max_redirects"]),
-        subprotocols=_subprotocols(values["subprotocols"]),
+        redirect_headers=_names("redirect_headers", values["redirect_headers"], "a header's name"),
+        subprotocols=_names("subprotocols", values["subprotocols"], "a subprotocol"),
         origin=_text("origin", values["origin"]),
         user_agent=_text("user_agent", values["user_agent"]) or "",
         ca_file=_path("ca_file", tls.ca_file),
@@ -157,8 +160,10 @@ def _cookies(cookies: Any) -> list[tuple[str, str]]:
             raise TypeError(f"the name of a cookie is a str, not {type(name).__name__}")
         if not isinstance(value, str):
             raise TypeError(f"the value of the cookie {name!r} is a str, not {type(value).__name__}")
-        if not (name + value).isascii():
-            raise ValueError(f"the cookie {name!r} holds characters beyond ASCII; write them as percent escapes")
+        try:
+            (name + value).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the cookie {name!r} has no UTF-8 form") from None
     return list(pairs)
 
 
@@ -171,13 +176,13 @@ def check_redirects(value: Any) -> int:
     return value
 
 
-def _subprotocols(names: Any) -> list[str]:
+def _names(option: str, names: Any, what: str) -> list[str]:
     if isinstance(names, str):
-        raise TypeError(f"subprotocols is a sequence of names: write [{names!r}]")
+        raise TypeError(f"{option} is a sequence of names: write [{names!r}]")
     checked: list[str] = []
-    for name in _list("subprotocols", names, "names"):
+    for name in _list(option, names, "names"):
         if not isinstance(name, str):
-            raise TypeError(f"a subprotocol is a str, not {type(name).__name__}")
+            raise TypeError(f"{what} is a str, not {type(name).__name__}")
         checked.append(name)
     return checked
 

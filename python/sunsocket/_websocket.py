@@ -60,7 +60,9 @@ class WebSocket(Base):
             cookies: Cookies to send, a mapping of names to values or pairs; ``ws.cookies`` of another connection fits.
             max_redirects: How many redirects (301, 302, 303, 307, 308) are followed; 0 follows none. Default 5. None
                 leads from wss to ws. To another origin (scheme, host or port) go no ``auth``, ``cookies`` and client's
-                certificate, and no headers ``Authorization``, ``Cookie`` and ``Proxy-*``; other headers do.
+                certificate, and of ``headers`` only ``Accept``, ``Accept-Encoding``, ``Accept-Language``,
+                ``Cache-Control``, ``Origin``, ``Pragma`` and ``User-Agent``.
+            redirect_headers: Names of further ``headers`` that go to another origin, too, where a redirect leads there.
             subprotocols: Names to offer, best first.
             origin: The ``Origin`` header; none by default.
             user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.

@@ -27,6 +27,8 @@ pub struct ConnectOptions {
     pub cookies: Vec<(String, String)>,
     /// How many redirects are followed; 0 follows none.
     pub max_redirects: usize,
+    /// Names of those of `headers` that are sent on to another origin, too, where a redirect leads there.
+    pub redirect_headers: Vec<String>,
     /// Subprotocols to offer, best first.
     pub subprotocols: Vec<String>,
     /// The `Origin` header, if one is to be sent.
@@ -70,6 +72,7 @@ impl ConnectOptions {
             auth: None,
             cookies: Vec::new(),
             max_redirects: 5,
+            redirect_headers: Vec::new(),
             subprotocols: Vec::new(),
             origin: None,
             user_agent: Some(concat!("sunsocket/", env!("CARGO_PKG_VERSION")).to_owned()),

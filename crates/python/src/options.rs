@@ -31,7 +31,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Options {
     #[new]
-    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
+    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
                         compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
@@ -42,6 +42,7 @@ impl Options {
         auth: Option<(String, String)>,
         cookies: Vec<(String, String)>,
         max_redirects: usize,
+        redirect_headers: Vec<String>,
         subprotocols: Vec<String>,
         origin: Option<String>,
         user_agent: Option<String>,
@@ -67,6 +68,7 @@ impl Options {
         options.auth = auth.map(|(user, password)| credentials(user, password)).transpose()?;
         options.cookies = cookies;
         options.max_redirects = max_redirects;
+        options.redirect_headers = redirect_headers;
         options.subprotocols = subprotocols;
         options.origin = origin;
         if user_agent.as_deref() != Some("") {

@@ -16,7 +16,7 @@ use crate::options::{Offer, offer};
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, color))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -29,6 +29,7 @@ pub(crate) fn run_script(
     headers: Vec<(String, String)>,
     compression: Option<Offer>,
     max_redirects: usize,
+    redirect_headers: Vec<String>,
     color: bool,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
@@ -45,6 +46,7 @@ pub(crate) fn run_script(
                 options.headers.extend(headers.iter().cloned());
                 options.compression = compression.map(offer);
                 options.max_redirects = max_redirects;
+                options.redirect_headers.clone_from(&redirect_headers);
             }),
             color,
         };

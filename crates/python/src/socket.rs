@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
-use sunsocket_net::{Error, ErrorKind, Room, State};
+use sunsocket_net::{Error, ErrorKind, Room, State, Url};
 
 use crate::face::{Face, lock};
 use crate::options::Options;
@@ -359,10 +359,10 @@ impl Socket {
         Self::signal(slf, "OnClose", &slf.get().on_close)
     }
 
-    /// Where it leads to, after any redirects; without user name and password.
+    /// Where it leads to, after any redirects, with its query; without user name and password.
     #[getter]
     fn url(&self) -> String {
-        self.face.connection.url().to_string()
+        self.face.connection.url().href()
     }
 
     /// The subprotocol that the server chose.
@@ -390,14 +390,15 @@ impl Socket {
     fn redirects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let handshake = self.face.connection.handshake_ref();
         let redirects = handshake.map(|handshake| handshake.redirects.as_slice()).unwrap_or_default();
-        PyTuple::new(py, redirects.iter().map(ToString::to_string))
+        PyTuple::new(py, redirects.iter().map(Url::href))
     }
 
     /// Names and values of the cookies that the server set in the opening handshake (RFC 6265).
     ///
     /// Those of the answer, and of redirects within the same origin before it, as they came; one that could not be
     /// sent again, or that was removed with ``Max-Age``, is left out. ``connect(ws.url, cookies=ws.cookies)`` sends
-    /// them. This is no cookie jar: Domain, Path and Expires are not looked at.
+    /// them. This is no cookie jar: Domain and Expires are not looked at, and of several with one name, for several
+    /// paths, the one for ``ws.url`` is here.
     #[getter]
     fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let cookies = PyDict::new(py);

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 4.1): the request, and the checks of the response.
+//! The opening handshake (RFC 6455 4.1): the request, and what the response has to be to it.
 //!
 //! Strict where the RFC is; lenient where real servers need it: `Connection` may be a list over several lines in any
 //! case, further headers are ignored, the reason phrase may be anything.
@@ -7,14 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-use crate::cookie;
+use crate::cookie::{self, Cookie};
 use crate::credentials::Credentials;
 use crate::deflate::{DeflateAgreed, DeflateOffer};
 use crate::error::{HandshakeError, InvalidRequest};
 use crate::extension::Extension;
 use crate::headers::{Headers, is_token};
-use crate::limits::Limits;
-use crate::url::{Url, shorten};
+use crate::response::Response;
+use crate::shown::shorten;
+use crate::url::Url;
 
 /// What section 1.3 has the server append to the key.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -91,20 +92,26 @@ impl Request {
         self.credentials.is_some() || self.headers.get("Authorization").is_some()
     }
 
-    /// Sends cookies, in one `Cookie` header (RFC 6265 5.4).
+    /// Sends cookies, in one `Cookie` header (RFC 6265 5.4): those that the program gives, as UTF-8, then those that the server
+    /// has set, in the bytes in which they came.
     ///
     /// # Errors
-    /// One that cannot be sent.
+    /// A name or value of the program's that cannot be sent.
     pub fn cookies<'a>(
-        self,
-        cookies: impl IntoIterator<Item = (&'a str, &'a str)>,
+        mut self,
+        given: impl IntoIterator<Item = (&'a str, &'a str)>,
+        set: impl IntoIterator<Item = &'a Cookie>,
     ) -> Result<Self, InvalidRequest> {
         let mut pairs = Vec::new();
-        for (name, value) in cookies {
-            cookie::check(name, value)?;
-            pairs.push(format!("{name}={value}"));
+        for (name, value) in given {
+            cookie::check(name.as_bytes(), value.as_bytes())?;
+            pairs.push([name.as_bytes(), value.as_bytes()].join(&b'='));
         }
-        if pairs.is_empty() { Ok(self) } else { self.header("Cookie", &pairs.join("; ")) }
+        pairs.extend(set.into_iter().map(|cookie| cookie.pair().to_vec()));
+        if !pairs.is_empty() {
+            self.headers.push_bytes("Cookie", &pairs.join(&b"; "[..]));
+        }
+        Ok(self)
     }
 
     /// Offers subprotocols, best first.
@@ -152,11 +159,14 @@ impl Request {
         {
             text.push_str(&format!("Authorization: {}\r\n", credentials.authorization()));
         }
-        for (name, value) in self.headers.iter() {
-            text.push_str(&format!("{name}: {value}\r\n"));
+        let mut bytes = text.into_bytes();
+        for (name, value) in self.headers.iter_bytes() {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
         }
-        text.push_str("\r\n");
-        text.into_bytes()
+        bytes.extend_from_slice(b"\r\n");
+        bytes
     }
 
     /// The value that `Sec-WebSocket-Accept` must have.
@@ -173,6 +183,9 @@ impl Request {
         let wrong = |text: String| Err(HandshakeError::Header(text));
         if response.status != 101 {
             return Err(HandshakeError::Status(response.status, shorten(&response.reason)));
+        }
+        if response.minor_version == 0 {
+            return wrong("the server answered 101 in HTTP/1.0, and a WebSocket needs HTTP/1.1".to_owned());
         }
         if !headers.has_token("Upgrade", "websocket") {
             return wrong(missing(headers, "Upgrade", "websocket"));
@@ -240,78 +253,10 @@ fn missing(headers: &Headers, name: &str, token: &str) -> String {
     }
 }
 
-/// The head of the server's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// The reason phrase, which means nothing.
-    pub reason: String,
-    /// The header lines.
-    pub headers: Headers,
-}
-
-impl Response {
-    /// Reads a head at the start of `input`: the response and the length of its head. `None`: more bytes are needed.
-    ///
-    /// # Errors
-    /// Something that is no HTTP/1.1 response, or one past the limits.
-    pub fn parse(input: &[u8], limits: &Limits) -> Result<Option<(Self, usize)>, HandshakeError> {
-        let mut lines = vec![httparse::EMPTY_HEADER; limits.max_head_lines];
-        let mut head = httparse::Response::new(&mut lines);
-        let too_large = || {
-            HandshakeError::TooLarge(format!(
-                "the server's answer has a head of more than {} bytes",
-                limits.max_head_size
-            ))
-        };
-        let size = match head.parse(input) {
-            Ok(httparse::Status::Complete(size)) if size > limits.max_head_size => {
-                return Err(too_large());
-            }
-            Ok(httparse::Status::Complete(size)) => size,
-            Ok(httparse::Status::Partial) if input.len() > limits.max_head_size => {
-                return Err(too_large());
-            }
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(httparse::Error::TooManyHeaders) => {
-                let text =
-                    format!("the server's answer has more than {} header lines", limits.max_head_lines);
-                return Err(HandshakeError::TooLarge(text));
-            }
-            Err(error) => return Err(HandshakeError::NotHttp(not_http(input, &error))),
-        };
-        if head.version != Some(1) {
-            let text = "the server answered in HTTP/1.0, and a WebSocket needs HTTP/1.1".to_owned();
-            return Err(HandshakeError::NotHttp(text));
-        }
-        let mut headers = Headers::new();
-        for line in head.headers.iter() {
-            headers.push_parsed(line.name, String::from_utf8_lossy(line.value).trim().to_owned());
-        }
-        let response = Self {
-            status: head.code.unwrap_or_default(),
-            reason: head.reason.unwrap_or_default().to_owned(),
-            headers,
-        };
-        Ok(Some((response, size)))
-    }
-}
-
-fn not_http(input: &[u8], error: &httparse::Error) -> String {
-    // The first byte of a TLS record: an alert or a handshake.
-    if matches!(input, [0x15 | 0x16, 0x03, ..]) {
-        return "the server speaks TLS on this port; use wss:// in place of ws://".to_owned();
-    }
-    let start: String = String::from_utf8_lossy(&input[..input.len().min(40)]).into_owned();
-    format!("the server's answer is not HTTP ({error}); it begins with {start:?}")
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use crate::limits::Limits;
 
     /// The key and its answer of section 1.3.
     const NONCE: &[u8; 16] = b"the sample nonce";
@@ -361,10 +306,10 @@ mod tests {
         assert!(own.is_authorized());
         let own = own.credentials(Some(&other));
         assert!(text(&own).contains("authorization: Bearer x\r\n") && !text(&own).contains("Basic"));
-        let request = request.cookies([("a", "b"), ("c", "\"d e\"")]).expect("valid");
+        let request = request.cookies([("a", "b"), ("c", "\"d e\"")], []).expect("valid");
         assert!(text(&request).contains("\r\nCookie: a=b; c=\"d e\"\r\n"), "{}", text(&request));
-        assert!(request.clone().cookies([("a", "b\r\nX: y")]).is_err());
-        assert!(!text(&Request::new(&url, *NONCE).cookies([]).expect("none")).contains("Cookie"));
+        assert!(request.clone().cookies([("a", "b\r\nX: y")], []).is_err());
+        assert!(!text(&Request::new(&url, *NONCE).cookies([], []).expect("none")).contains("Cookie"));
         assert!(!format!("{request:?}").contains("pass"));
     }
 
@@ -449,25 +394,6 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_hold_exactly() {
-        let limits = Limits { max_head_size: 200, max_head_lines: 4, ..Limits::default() };
-        let head = |size: usize| {
-            let start = "HTTP/1.1 101 x\r\nA: ";
-            format!("{start}{}\r\n\r\n", "x".repeat(size - start.len() - 4))
-        };
-        assert!(matches!(Response::parse(head(200).as_bytes(), &limits), Ok(Some(_))));
-        assert!(matches!(Response::parse(head(201).as_bytes(), &limits), Err(HandshakeError::TooLarge(_))));
-        assert!(matches!(Response::parse(&head(300).as_bytes()[..200], &limits), Ok(None)));
-        assert!(matches!(
-            Response::parse(&head(300).as_bytes()[..201], &limits),
-            Err(HandshakeError::TooLarge(_))
-        ));
-        let lines = |count: usize| format!("HTTP/1.1 101 x\r\n{}\r\n", "A: b\r\n".repeat(count));
-        assert!(matches!(Response::parse(lines(4).as_bytes(), &limits), Ok(Some(_))));
-        assert!(matches!(Response::parse(lines(5).as_bytes(), &limits), Err(HandshakeError::TooLarge(_))));
-    }
-
-    #[test]
     fn an_error_shows_the_start_of_what_the_server_sent() {
         let long = "x".repeat(30_000);
         for head in [
@@ -482,26 +408,6 @@ mod tests {
                 .expect_err("wrong")
                 .to_string();
             assert!(error.contains("x...") && error.len() < 700, "{} bytes", error.len());
-        }
-    }
-
-    #[test]
-    fn something_else_than_http_is_named() {
-        let error =
-            |input: &[u8]| Response::parse(input, &Limits::default()).expect_err("not HTTP").to_string();
-        assert!(error(b"\x15\x03\x03\x00\x02\x02\x46").contains("wss://"));
-        assert!(error(b"SSH-2.0-OpenSSH_9\r\n").contains("SSH-2.0"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_response_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Response::parse(&bytes, &Limits::default());
-        }
-
-        #[test]
-        fn a_cut_head_needs_more(cut in 0usize..SWITCH.len()) {
-            prop_assert_eq!(Response::parse(&SWITCH.as_bytes()[..cut], &Limits::default()), Ok(None));
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! The three know nothing of each other, so that each can have a lock of its own; `Client` joins them for a single thread.
 //!
-//! Read in this order: `url`, `reference`, `headers`, `credentials`, `cookie`, `handshake`, `extension`, `frame`, `mask`,
+//! Read in this order: `shown`, `percent`, `url`, `reference`, `headers`, `credentials`, `cookie`, `response`, `handshake`, `extension`, `frame`, `mask`,
 //! `message`, `deflate`, `control`, `close`, `utf8`, `receiver`, `sender`, `client`.
 #![forbid(unsafe_code)]
 
@@ -34,9 +34,12 @@ mod headers;
 mod limits;
 mod mask;
 mod message;
+mod percent;
 mod receiver;
 mod reference;
+mod response;
 mod sender;
+mod shown;
 mod url;
 mod utf8;
 
@@ -48,9 +51,11 @@ pub use credentials::Credentials;
 pub use deflate::{DeflateAgreed, DeflateOffer, Deflater};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};
-pub use handshake::{Accepted, Request, Response};
+pub use handshake::{Accepted, Request};
 pub use headers::Headers;
 pub use limits::Limits;
 pub use receiver::{ReadTarget, Receiver};
+pub use response::Response;
 pub use sender::{Sender, State};
+pub use shown::shorten;
 pub use url::{Scheme, Url};

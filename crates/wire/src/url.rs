@@ -1,9 +1,12 @@
 //! `ws:` and `wss:` addresses (RFC 6455 section 3).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::credentials::Credentials;
 use crate::error::InvalidUrl;
+use crate::percent::{percent_decode, percent_encode};
+use crate::shown::{shorten, without_secrets};
 
 /// The two schemes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +33,15 @@ impl Scheme {
     }
 }
 
-/// A checked address. Its text form leaves the user's name and password out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A checked address. Its text forms are for people and may end in a log: they leave the user's name and password out, and
+/// show a query, which often holds a token, as `?…`. [`Url::href`] has the query.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     scheme: Scheme,
     /// Lower case, IPv6 without brackets.
     host: String,
+    /// Through which interface of this machine the IPv6 address is reached (RFC 6874), decoded.
+    zone: Option<String>,
     port: u16,
     /// Path and query, ASCII, at least `/`.
     resource: String,
@@ -48,12 +54,15 @@ impl Url {
     /// # Errors
     /// What is wrong with it, and what to write in its place.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let shown = shorten(&without_userinfo(text));
+        let shown = shorten(&without_secrets(text));
         let wrong = |what: &str| InvalidUrl(format!("{shown:?} is not a WebSocket URL: {what}"));
         if let Some(bad) = text.chars().find(|c| c.is_whitespace() || c.is_control()) {
             return Err(wrong(&format!("it contains {bad:?}; write it as a percent escape or leave it out")));
         }
-        let Some((scheme, rest)) = text.split_once("://") else {
+        // What is no scheme may be a part of the query.
+        let is_scheme =
+            |scheme: &str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) else {
             return Err(wrong("it has no scheme; begin it with ws:// or wss://"));
         };
         let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -91,7 +100,7 @@ impl Url {
             })
             .transpose()?;
         let (host, port) = split_port(host_port).ok_or_else(|| wrong("its host is not closed by ]"))?;
-        let host = check_host(host).map_err(|what| wrong(&what))?;
+        let (host, zone) = check_host(host).map_err(|what| wrong(&what))?;
         let port = match port {
             None | Some("") => scheme.default_port(),
             Some(digits) => match digits.parse::<u16>() {
@@ -109,7 +118,7 @@ impl Url {
         };
         let slash = if resource.starts_with('/') { "" } else { "/" };
         let resource = format!("{slash}{}", percent_encode(resource));
-        Ok(Self { scheme, host, port, resource, credentials })
+        Ok(Self { scheme, host, zone, port, resource, credentials })
     }
 
     /// `ws` or `wss`.
@@ -125,6 +134,14 @@ impl Url {
     /// The host: a name in lower case, or an IP address without brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The host as the operating system looks it up: with the zone of an IPv6 address, as in `fe80::1%eth0`.
+    pub fn host_with_zone(&self) -> Cow<'_, str> {
+        match &self.zone {
+            None => Cow::Borrowed(&self.host),
+            Some(zone) => Cow::Owned(format!("{}%{zone}", self.host)),
+        }
     }
 
     /// The port, the scheme's own where none was written.
@@ -147,16 +164,49 @@ impl Url {
         Self { credentials: None, ..self }
     }
 
-    /// The value of the `Host` header: the port only where it is not the scheme's own.
+    /// The value of the `Host` header: the port only where it is not the scheme's own, and no zone, which means something on
+    /// this machine alone (RFC 6874 4).
     pub fn host_header(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        self.with_port(if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() })
+    }
+
+    /// Host and port as the address has them.
+    pub(crate) fn authority(&self) -> String {
+        match &self.zone {
+            None => self.host_header(),
+            Some(zone) => self.with_port(format!("[{}%25{}]", self.host, encode_zone(zone))),
+        }
+    }
+
+    fn with_port(&self, host: String) -> String {
         if self.port == self.scheme.default_port() { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// All of it but user name and password: for the program, not for errors and logs.
+    pub fn href(&self) -> String {
+        format!("{}://{}{}", self.scheme.name(), self.authority(), self.resource)
+    }
+
+    /// Whether both belong to one origin (RFC 6454): scheme, host and port are the same.
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        let origin = |url: &Self| (url.scheme, url.host.clone(), url.zone.clone(), url.port);
+        origin(self) == origin(other)
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme.name(), self.host_header(), self.resource)
+        let href = self.href();
+        match href.split_once('?') {
+            Some((before, _)) => write!(f, "{before}?…"),
+            None => f.write_str(&href),
+        }
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({self})")
     }
 }
 
@@ -177,10 +227,15 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-fn check_host(host: &str) -> Result<String, String> {
-    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+/// The host as it is kept, and the zone of an IPv6 address.
+fn check_host(host: &str) -> Result<(String, Option<String>), String> {
+    if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let (address, zone) = match literal.split_once('%') {
+            Some((address, zone)) => (address, Some(decode_zone(zone)?)),
+            None => (literal, None),
+        };
         return match address.parse::<std::net::Ipv6Addr>() {
-            Ok(address) => Ok(address.to_string()),
+            Ok(address) => Ok((address.to_string(), zone)),
             Err(_) => Err(format!("{address:?} is not an IPv6 address")),
         };
     }
@@ -193,54 +248,25 @@ fn check_host(host: &str) -> Result<String, String> {
     match host.bytes().find(|byte| !byte.is_ascii_alphanumeric() && !b"-._".contains(byte)) {
         Some(b':') => Err("its host has more than one colon; write an IPv6 address in brackets".to_owned()),
         Some(byte) => Err(format!("its host contains {:?}", char::from(byte))),
-        None => Ok(host.to_ascii_lowercase()),
+        None => Ok((host.to_ascii_lowercase(), None)),
     }
 }
 
-/// An error's text must not carry a password into a log. Where a password holds a `/`, `?` or `#`, the authority ends in the
-/// middle of it: so everything up to the last `@` is left out.
-fn without_userinfo(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    match text[start..].rfind('@') {
-        Some(at) => format!("{}...@{}", &text[..start], &text[start + at + 1..]),
-        None => text.to_owned(),
-    }
+/// A zone behind the `%` that begins it, which is written as `%25` (RFC 6874 2).
+fn decode_zone(text: &str) -> Result<String, String> {
+    let zone = text.strip_prefix("25").and_then(percent_decode).filter(|zone| !zone.is_empty());
+    let zone = zone.filter(|zone| zone.bytes().all(|byte| byte.is_ascii_graphic()));
+    zone.ok_or_else(|| {
+        "the zone of its IPv6 address is not written as %25 and the name of an interface, as in [fe80::1%25eth0]"
+            .to_owned()
+    })
 }
 
-/// The start of a text that somebody else wrote: an error's text is no place for all of it.
-pub(crate) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(200) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii() && !b"\"<>\\^`{|}".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%' {
-            let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
+fn encode_zone(zone: &str) -> String {
+    let is_unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    zone.chars()
+        .map(|c| if is_unreserved(c) { c.to_string() } else { format!("%{:02X}", c as u32) })
+        .collect()
 }
 
 #[cfg(test)]
@@ -295,6 +321,43 @@ mod tests {
     }
 
     #[test]
+    fn a_query_is_shown_to_nobody_but_the_program() {
+        let url = Url::parse("wss://h:8443/a/b?token=QQ").expect("valid");
+        assert_eq!(url.to_string(), "wss://h:8443/a/b?\u{2026}");
+        assert_eq!(format!("{url:?}"), "Url(wss://h:8443/a/b?\u{2026})");
+        assert_eq!(url.href(), "wss://h:8443/a/b?token=QQ");
+        assert_eq!(Url::parse("ws://h/a@b").expect("valid").to_string(), "ws://h/a@b");
+        for text in [
+            "ws://h:0/?QQ",
+            "ws://h:0?QQ",
+            "ws://h/?QQ#QQ",
+            "ws://h/#QQ",
+            "h/?to=http://QQ",
+            "?QQ://h",
+            "http://h/?QQ",
+            "ws://h/?QQ x",
+            "ws://user@h$/?QQ@QQ",
+        ] {
+            let error = Url::parse(text).expect_err(text).to_string();
+            assert!(!error.contains("QQ"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_for_this_machine_alone() {
+        let url = Url::parse("ws://[FE80::1%25eth0]:9/x").expect("valid");
+        assert_eq!((url.host(), &*url.host_with_zone()), ("fe80::1", "fe80::1%eth0"));
+        assert_eq!(url.host_header(), "[fe80::1]:9");
+        assert_eq!(url.to_string(), "ws://[fe80::1%25eth0]:9/x");
+        let other = Url::parse("ws://[fe80::1%25eth1]:9/x").expect("valid");
+        assert!(url.is_same_origin(&url) && !url.is_same_origin(&other));
+        let odd = Url::parse("wss://[fe80::1%25a%2Fb%25]/").expect("valid");
+        assert_eq!(odd.host_with_zone(), "fe80::1%a/b%");
+        assert_eq!(Url::parse(&odd.href()), Ok(odd));
+        assert_eq!(Url::parse("ws://h/").expect("valid").host_with_zone(), "h");
+    }
+
+    #[test]
     fn each_mistake_is_named_with_what_to_write() {
         for (text, hint) in [
             ("", "ws://"),
@@ -318,6 +381,11 @@ mod tests {
             ("ws://h\u{e9}/", "punycode"),
             ("ws://h$t/", "'$'"),
             ("ws://other\\@h/", "backslash"),
+            ("ws://[fe80::1%eth0]/", "%25"),
+            ("ws://[fe80::1%25]/", "%25"),
+            ("ws://[fe80::1%25a%0Ab]/", "%25"),
+            ("ws://[fe80::1%25%]/", "%25"),
+            ("ws://h%25eth0/", "'%'"),
         ] {
             let error = Url::parse(text).expect_err(text).to_string();
             assert!(error.contains(hint), "{text}: {error}");
@@ -334,7 +402,7 @@ mod tests {
         #[test]
         fn the_text_form_reads_back(host in "[a-z][a-z0-9.-]{0,20}", port in 1u16.., path in "[a-zA-Z0-9/?=&%._~-]{0,20}") {
             let url = Url::parse(&format!("wss://{host}:{port}/{path}")).expect("valid");
-            prop_assert_eq!(Url::parse(&url.to_string()).expect("valid"), url);
+            prop_assert_eq!(Url::parse(&url.href()).expect("valid"), url);
         }
     }
 }

@@ -135,6 +135,13 @@ def add_parser(commands: Any) -> None:
         help="follow so many redirects in an opening handshake; 0 follows none (default: %(default)s)",
     )
     parser.add_argument(
+        "--redirect-header",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="send this --header on to another origin, too, where a redirect leads there (may be repeated)",
+    )
+    parser.add_argument(
         "--local-echo",
         action="store_true",
         help="send every connection to an echo server in this process, TLS included (needs the extra echo)",
@@ -224,5 +231,6 @@ def run(options: argparse.Namespace) -> int:
             headers=options.header,
             compression=options.compression,
             max_redirects=options.max_redirects,
+            redirect_headers=options.redirect_header,
             color=color,
         )

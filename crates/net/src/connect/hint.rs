@@ -1,17 +1,17 @@
 //! What to try next when a server answers the opening handshake with something else than a WebSocket.
 
-use sunsocket_wire::{Headers, Request, Response, Url};
+use sunsocket_wire::{Headers, Request, Response, Url, shorten};
 
 /// Begins with a semicolon where there is one: it ends the sentence that names the status.
 pub(super) fn hint(url: &Url, request: &Request, response: &Response) -> String {
     match response.status {
         301 | 302 | 303 | 307 | 308 => {
-            match response.headers.get("Location").map(|location| url.join(location)) {
-                Some(Ok(target)) => {
-                    format!(
-                        "; it redirects to {target}, and redirects are switched off (max_redirects): connect there"
-                    )
-                }
+            let location = response.headers.get_all_references("Location").next();
+            match location.map(|location| url.join(&location)) {
+                Some(Ok(target)) => format!(
+                    "; it redirects to {}, and redirects are switched off (max_redirects): connect there",
+                    shorten(&target.to_string())
+                ),
                 Some(Err(_)) | None => String::new(),
             }
         }
@@ -21,7 +21,7 @@ pub(super) fn hint(url: &Url, request: &Request, response: &Response) -> String 
         200 | 426 => "; is there a WebSocket at this path?".to_owned(),
         407 => "; a proxy stands before it and wants credentials".to_owned(),
         429 | 503 => match response.headers.get("Retry-After") {
-            Some(when) => format!("; it is busy and says Retry-After: {when:?}"),
+            Some(when) => format!("; it is busy and says Retry-After: {:?}", shorten(when)),
             None => "; it is busy: try again later".to_owned(),
         },
         _ => String::new(),

@@ -57,6 +57,7 @@ pub(crate) fn prepare(options: &Arc<ConnectOptions>) -> Result<Prepared, Error> 
     for (name, option, is_given) in [
         ("Authorization", "auth", options.auth.is_some()),
         ("Cookie", "cookies", !options.cookies.is_empty()),
+        ("Origin", "origin", options.origin.is_some()),
     ] {
         if is_given && options.has_header(name) {
             let text = format!("the option {option} and a header {name} say the same: give one of them");

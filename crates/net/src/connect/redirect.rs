@@ -1,24 +1,28 @@
 //! Redirects (RFC 9110 15.4): where the opening handshake goes on, and what may come along.
 //!
 //! A redirect is an order of the server's, so it never gets more than the program has given that very server. Within
-//! an origin (scheme, host and port) everything is sent again. To another origin go the handshake, `Origin`, the
-//! subprotocols and the program's other headers, and no credentials: neither `Authorization`, `Cookie` and `Proxy-*`
-//! headers, nor what the address, `auth` or `cookies` hold, nor a client's certificate, which names the program as
-//! surely as a password does. They stay behind for good, as in the Fetch standard: a way back to the first origin may
-//! be the other one's trick. From `ws` to `wss` on one host is another origin too, for Fetch and for curl: one port is
-//! no proof of who listens at another.
+//! an origin (scheme, host and port) everything is sent again, cookies where their path allows it. To another origin go
+//! the handshake, `Origin`, the subprotocols and a few headers that say nothing about who asks. The program's other
+//! headers stay behind, for any of them may be a key, unless the option `redirect_headers` names them; so do what the
+//! address, `auth` or `cookies` hold, and a client's certificate, which names the program as surely as a password does.
+//! They stay behind for good, as in the Fetch standard: a way back to the first origin may be the other one's trick.
+//! From `ws` to `wss` on one host is another origin too, for Fetch and for curl: one port is no proof of who listens at
+//! another.
 
 use std::sync::Arc;
 
-use sunsocket_wire::{Cookie, Cookies, Credentials, Headers, Request, Response, Url};
+use sunsocket_wire::{Cookie, Cookies, Credentials, Headers, Request, Response, Url, shorten};
 
 use crate::error::{Error, ErrorKind, HttpAnswer};
 use crate::options::{ConnectOptions, TlsOptions};
 
-/// How much of an address is shown where several are.
-const SHOWN: usize = 200;
-/// How many of the addresses on the way are shown.
+/// How many of the addresses on the way are shown, and of the headers that were left behind.
 const SHOWN_HOPS: usize = 10;
+
+/// Headers that go along to any origin: they tell what the program can read, what page it belongs to and what it is called,
+/// and never who it is.
+const HARMLESS: [&str; 7] =
+    ["accept", "accept-encoding", "accept-language", "cache-control", "origin", "pragma", "user-agent"];
 
 /// One connect's way through redirects.
 pub(super) struct Route {
@@ -48,15 +52,37 @@ impl Route {
         self.left.is_empty()
     }
 
-    /// Whether credentials that the program gave are not sent here.
-    pub(super) fn has_left_credentials(&self) -> bool {
+    /// Whether a header of the program's is sent here.
+    fn sends(&self, name: &str) -> bool {
+        let is_kept = |kept: &String| kept.eq_ignore_ascii_case(name);
+        self.is_home
+            || HARMLESS.iter().any(|harmless| harmless.eq_ignore_ascii_case(name))
+            || self.options.redirect_headers.iter().any(is_kept)
+    }
+
+    /// What the program gave and is not sent here, in words for an error.
+    fn left_behind(&self) -> Vec<String> {
+        if self.is_home {
+            return Vec::new();
+        }
         let options = &self.options;
-        !self.is_home
-            && (options.auth.is_some()
-                || options.url.credentials().is_some()
-                || !options.cookies.is_empty()
-                || options.headers.iter().any(|(name, _)| is_credential(name))
-                || options.tls.cert_file.is_some())
+        let mut left: Vec<String> = Vec::new();
+        for (name, _) in &options.headers {
+            if !self.sends(name) && !left.contains(name) {
+                left.push(name.clone());
+            }
+        }
+        if left.len() > SHOWN_HOPS {
+            left.truncate(SHOWN_HOPS);
+            left.push("...".to_owned());
+        }
+        let others = [
+            ("the credentials", options.auth.is_some() || options.url.credentials().is_some()),
+            ("the cookies", !options.cookies.is_empty()),
+            ("the certificate", options.tls.cert_file.is_some()),
+        ];
+        left.extend(others.into_iter().filter(|(_, is_given)| *is_given).map(|(what, _)| what.to_owned()));
+        left
     }
 
     /// Whether the server's answer says where to go on, and may.
@@ -82,15 +108,19 @@ impl Route {
                 request = request.header("User-Agent", agent)?;
             }
             for (name, value) in &options.headers {
-                if self.is_home || !is_credential(name) {
+                if self.sends(name) {
                     request = request.header(name, value)?;
                 }
             }
             // Who writes the header writes all of it.
-            if self.is_home && options.has_header("Cookie") {
+            if options.has_header("Cookie") && self.sends("Cookie") {
                 return Ok(request);
             }
-            request.cookies(self.cookies_to_send())
+            let set = self.cookies.for_url(&self.url);
+            // Those that were set on the way come before a program's of the same name.
+            let given = options.cookies.iter().filter(|_| self.is_home);
+            let given = given.filter(|(name, _)| !set.iter().any(|cookie| cookie.name == *name));
+            request.cookies(given.map(|(name, value)| (name.as_str(), value.as_str())), set.iter().copied())
         };
         build().map_err(|error: sunsocket_wire::InvalidRequest| {
             Error::new(ErrorKind::InvalidArgument, format!("cannot connect to {}: {error}", self.url))
@@ -100,15 +130,6 @@ impl Route {
     fn credentials(&self) -> Option<&Credentials> {
         let options = &self.options;
         self.is_home.then(|| options.auth.as_ref().or(options.url.credentials())).flatten()
-    }
-
-    /// The program's, then those set on the way, which come before a program's of the same name.
-    fn cookies_to_send(&self) -> impl Iterator<Item = (&str, &str)> {
-        let given = self.options.cookies.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let set = || self.cookies.iter().filter(|cookie| !cookie.secure || self.url.is_secure());
-        given
-            .filter(move |(name, _)| self.is_home && !set().any(|cookie| cookie.name == *name))
-            .chain(set().map(|cookie| (cookie.name.as_str(), cookie.value.as_str())))
     }
 
     /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` is the
@@ -126,7 +147,7 @@ impl Route {
 
     /// Takes in what an answer sets, redirect or not.
     pub(super) fn store_cookies(&mut self, headers: &Headers) {
-        self.cookies.store(headers);
+        self.cookies.store(headers, &self.url);
     }
 
     /// Goes where the answer leads to.
@@ -151,11 +172,13 @@ impl Route {
     fn target(&self, response: &Response) -> Result<Url, String> {
         let status = format!("{} {}", response.status, response.reason);
         let status = status.trim_end();
-        let locations: Vec<&str> = response.headers.get_all("Location").collect();
+        let locations: Vec<_> = response.headers.get_all_references("Location").collect();
         let location = match locations.as_slice() {
             [] => return Err(format!("the server answered {status} without saying where to (Location)")),
-            [""] => return Err(format!("the server answered {status} with an empty Location")),
-            [location] => *location,
+            [location] if location.is_empty() => {
+                return Err(format!("the server answered {status} with an empty Location"));
+            }
+            [location] => location,
             _ => return Err(format!("the server answered {status} with more than one Location")),
         };
         let target = self.url.join(location).map_err(|error| {
@@ -165,7 +188,7 @@ impl Route {
             return Err(format!(
                 "the server redirects from wss to {}, which is not encrypted, and that is not followed; connect \
                  there if you mean it",
-                shorten(&target)
+                shorten(&target.to_string())
             ));
         }
         let most = self.options.max_redirects;
@@ -173,7 +196,7 @@ impl Route {
             return Err(format!(
                 "this is redirect number {} and the limit is {most} (max_redirects); it leads to {}",
                 most + 1,
-                shorten(&target)
+                shorten(&target.to_string())
             ));
         }
         Ok(target)
@@ -183,7 +206,7 @@ impl Route {
     fn way(&self) -> String {
         let all: Vec<&Url> = self.left.iter().chain([&self.url]).collect();
         let first = all.len().saturating_sub(SHOWN_HOPS);
-        let shown: Vec<String> = all[first..].iter().map(|url| shorten(url)).collect();
+        let shown: Vec<String> = all[first..].iter().map(|url| shorten(&url.to_string())).collect();
         format!("{}{}", if first > 0 { "... -> " } else { "" }, shown.join(" -> "))
     }
 
@@ -197,32 +220,33 @@ impl Route {
             ErrorKind::InvalidArgument => ErrorKind::Handshake,
             kind => kind,
         };
+        let left = self.left_behind();
         let hint = match kind {
-            ErrorKind::Handshake | ErrorKind::Tls if self.has_left_credentials() => {
-                "; credentials are not sent on to another origin: connect there, if they are meant for it"
-            }
-            _ => "",
+            ErrorKind::Handshake | ErrorKind::Tls if !left.is_empty() => format!(
+                "; not sent on to another origin: {}. Connect there, if they are meant for it, or name headers in \
+                 redirect_headers",
+                left.join(", ")
+            ),
+            _ => String::new(),
         };
         // This address is a server's, and as long as it likes.
-        let text = error.to_string().replace(&self.url.to_string(), &shorten(&self.url));
+        let text = error.to_string().replace(&self.url.to_string(), &shorten(&self.url.to_string()));
         error.retold(kind, format!("{text} (redirected: {}{hint})", self.way()))
     }
 
-    /// What was left behind, and the cookies' names and values that the last origin has set.
+    /// The addresses left behind, and the cookies' names and values that the last origin has set: for each name those of
+    /// the cookie that is sent there, or whose path is longest.
     pub(super) fn end(&mut self) -> (Vec<Url>, Vec<(String, String)>) {
-        let pair = |cookie: &Cookie| (cookie.name.clone(), cookie.value.clone());
-        (std::mem::take(&mut self.left), self.cookies.iter().map(pair).collect())
+        let rank = |cookie: &Cookie| (cookie.is_for(&self.url), cookie.path.len());
+        let mut kept: Vec<&Cookie> = Vec::new();
+        for cookie in self.cookies.iter() {
+            match kept.iter_mut().find(|other| other.name == cookie.name) {
+                Some(other) if rank(cookie) > rank(other) => *other = cookie,
+                Some(_) => {}
+                None => kept.push(cookie),
+            }
+        }
+        let pairs = kept.into_iter().map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect();
+        (std::mem::take(&mut self.left), pairs)
     }
-}
-
-/// Headers that say who asks, to the server or to a proxy before it.
-fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    matches!(name.as_str(), "authorization" | "cookie" | "cookie2") || name.starts_with("proxy-")
-}
-
-fn shorten(url: &Url) -> String {
-    let text = url.to_string();
-    // An address is ASCII.
-    if text.len() > SHOWN { format!("{}...", &text[..SHOWN]) } else { text }
 }

@@ -53,7 +53,10 @@ fn pair(name: &str, value: &str) -> (String, String) {
 
 fn with_secrets(mut options: ConnectOptions) -> ConnectOptions {
     options.headers =
-        ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"].map(|name| pair(name, "own")).into();
+        ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Kept", "Accept-Language"]
+            .map(|name| pair(name, "own"))
+            .into();
+    options.redirect_headers = vec!["x-kept".to_owned()];
     options.origin = Some("https://page.test".to_owned());
     options.subprotocols = vec!["chat".to_owned()];
     options
@@ -69,9 +72,9 @@ fn the_way_is_remembered_and_every_server_gets_its_own_request() {
     let address = last.address;
     let options = leading("ws://user:secret@one.test/x", &way);
     let connected = open(&options).expect("accepted");
-    let redirects: Vec<String> = connected.handshake.redirects.iter().map(Url::to_string).collect();
+    let redirects: Vec<String> = connected.handshake.redirects.iter().map(Url::href).collect();
     assert_eq!(redirects, ["ws://one.test/x", "ws://two.test:81/b"]);
-    assert_eq!(connected.handshake.url.to_string(), "ws://two.test:81/c?d");
+    assert_eq!(connected.handshake.url.href(), "ws://two.test:81/c?d");
     assert_eq!(connected.handshake.remote_address, address);
     let requests = [first_request, second_request, last_request];
     let lines = [
@@ -94,7 +97,7 @@ fn the_way_is_remembered_and_every_server_gets_its_own_request() {
 }
 
 #[test]
-fn credentials_stay_behind_at_another_origin() {
+fn what_may_be_a_secret_stays_behind_at_another_origin() {
     let (last, request) = accepting();
     let (first, first_request) = redirecting("http://two.test/", "Set-Cookie: s=1\r\n");
     let table = [("one.test", 80, first.address), ("two.test", 80, last.address)];
@@ -102,14 +105,16 @@ fn credentials_stay_behind_at_another_origin() {
     let connected = open(&options).expect("accepted");
     assert_eq!(connected.handshake.cookies, [pair("c", "3")]);
     let first_request = first_request.lock().expect("not poisoned").clone();
-    for name in ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"] {
+    for name in ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Kept", "Accept-Language"] {
         assert!(first_request.contains(&format!("\r\n{name}: own\r\n")), "{first_request}");
     }
     let request = request.lock().expect("not poisoned").to_ascii_lowercase();
-    for word in ["authorization", "cookie", "secret", "basic"] {
+    for word in ["authorization", "cookie", "secret", "basic", "x-api-key"] {
         assert!(!request.contains(word), "{request}");
     }
-    for line in ["x-own: own", "origin: https://page.test", "sec-websocket-protocol: chat"] {
+    for line in
+        ["x-kept: own", "accept-language: own", "origin: https://page.test", "sec-websocket-protocol: chat"]
+    {
         assert!(request.contains(&format!("\r\n{line}\r\n")), "{request}");
     }
     first.join();
@@ -117,7 +122,7 @@ fn credentials_stay_behind_at_another_origin() {
 }
 
 #[test]
-fn cookies_of_the_way_go_on_within_an_origin_and_by_their_name() {
+fn cookies_of_the_way_go_on_within_an_origin_and_their_path() {
     let (last, request) = accepting();
     let set = "Set-Cookie: a=1; Path=/elsewhere\r\nSet-Cookie: b=2; Secure\r\nSet-Cookie: own=theirs\r\n\
                Set-Cookie: gone=x\r\nSet-Cookie: gone=; Max-Age=0\r\nSet-Cookie: x\r\n";
@@ -127,9 +132,99 @@ fn cookies_of_the_way_go_on_within_an_origin_and_by_their_name() {
     options.cookies = vec![pair("own", "mine"), pair("kept", "\"q\"")];
     let connected = open(&options).expect("accepted");
     let request = request.lock().expect("not poisoned").clone();
-    assert!(request.contains("\r\nCookie: kept=\"q\"; a=1; own=theirs\r\n"), "{request}");
+    assert!(request.contains("\r\nCookie: kept=\"q\"; own=theirs\r\n"), "{request}");
     let cookies = [pair("a", "1"), pair("b", "2"), pair("own", "theirs"), pair("c", "3")];
     assert_eq!(connected.handshake.cookies, cookies);
+    first.join();
+    last.join();
+}
+
+#[test]
+fn a_cookie_goes_back_in_its_own_bytes_and_the_longest_path_first() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let bytes = Arc::clone(&seen);
+    let last = Server::new(move |mut stream| {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a whole request");
+            request.extend(byte);
+        }
+        stream.write_all(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n").expect("the client reads");
+        *bytes.lock().expect("not poisoned") = request;
+    });
+    let head = b"HTTP/1.1 302 x\r\nLocation: /a/b\r\nSet-Cookie: c=\xe9\r\nSet-Cookie: c=2; Path=/a\r\n\r\n";
+    let first = Server::new(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(head).expect("the client reads");
+    });
+    let way = [("one.test", 80, first.address), ("one.test", 80, last.address)];
+    refused(&leading("ws://one.test/", &way), ErrorKind::Handshake);
+    first.join();
+    last.join();
+    let request = seen.lock().expect("not poisoned").clone();
+    let line = b"\r\nCookie: c=2; c=\xe9\r\n";
+    assert!(request.windows(line.len()).any(|part| part == line), "{}", String::from_utf8_lossy(&request));
+}
+
+#[test]
+fn of_cookies_with_one_name_the_one_for_the_last_address_is_told() {
+    for (path, expected) in [("/a/b", "2"), ("/c", "1")] {
+        let (last, _) = accepting();
+        let (first, _) =
+            redirecting(path, "Set-Cookie: x=1\r\nSet-Cookie: x=2; Path=/a\r\nSet-Cookie: x=0; Path=/d\r\n");
+        let way = [("one.test", 80, first.address), ("one.test", 80, last.address)];
+        let connected = open(&leading("ws://one.test/", &way)).expect("accepted");
+        assert_eq!(connected.handshake.cookies, [pair("x", expected), pair("c", "3")]);
+        first.join();
+        last.join();
+    }
+}
+
+#[test]
+fn a_refusal_elsewhere_says_what_was_not_sent_there() {
+    let many =
+        |count: usize| (0..count).map(|number| pair(&format!("X-{number}"), "Q-Q")).collect::<Vec<_>>();
+    type Give<'a> = &'a dyn Fn(&mut ConnectOptions);
+    let given: [(Give<'_>, &str); 3] = [
+        (
+            &|options| {
+                options.headers =
+                    vec![pair("X-Api-Key", "Q-Q"), pair("Accept", "x"), pair("X-Api-Key", "Q-Q")];
+                options.cookies = vec![pair("a", "Q-Q")];
+            },
+            "not sent on to another origin: X-Api-Key, the credentials, the cookies. Connect there",
+        ),
+        (&|options| options.headers = many(11), "X-9, ..., the credentials. Connect"),
+        (&|options| options.headers = vec![pair("Accept", "x")], "another origin: the credentials. Connect"),
+    ];
+    for (give, words) in given {
+        let last = Server::new(|mut stream| {
+            read_request(&mut stream);
+            stream.write_all(b"HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n").expect("the client reads");
+        });
+        let (first, _) = redirecting("http://two.test/", "");
+        let way = [("one.test", 80, first.address), ("two.test", 80, last.address)];
+        let mut options = leading("ws://user:Q-Q@one.test/", &way);
+        give(&mut options);
+        let error = refused(&options, ErrorKind::Handshake);
+        assert_says(&error, &[words, "redirect_headers"]);
+        assert!(!error.to_string().contains("Q-Q"), "{error}");
+        first.join();
+        last.join();
+    }
+}
+
+#[test]
+fn the_bytes_of_a_location_are_asked_for_as_they_came() {
+    let (last, request) = accepting();
+    let first = Server::new(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.0 301 x\r\nLocation: /caf\xe9\r\n\r\n").expect("the client reads");
+    });
+    let way = [("one.test", 80, first.address), ("one.test", 80, last.address)];
+    open(&leading("ws://one.test/", &way)).expect("accepted");
+    assert!(request.lock().expect("not poisoned").starts_with("GET /caf%E9 "));
     first.join();
     last.join();
 }
@@ -225,6 +320,12 @@ fn no_redirect_is_followed_where_none_is_wanted() {
     let error = refused(&options, ErrorKind::Handshake);
     assert_says(&error, &["302 Found", "wss://two.test/x", "max_redirects"]);
     assert_eq!(error.answer().expect("there was one").body, b"hi");
+    server.join();
+    let (server, _) = redirecting(&format!("/{}", "x".repeat(50_000)), "Content-Length: 0\r\n");
+    let mut options = leading("ws://one.test/", &[("one.test", 80, server.address)]);
+    options.max_redirects = 0;
+    let error = refused(&options, ErrorKind::Handshake).to_string();
+    assert!(error.contains("x...") && error.len() < 500, "{} bytes", error.len());
     server.join();
 }
 

@@ -83,7 +83,7 @@ fn an_answer_may_come_in_any_pieces_and_after_interim_ones() {
 #[test]
 fn a_refusal_is_told_with_status_headers_and_body() {
     let error = refusal("HTTP/1.1 404 Not Found\r\nX-Why: gone\r\nContent-Length: 5\r\n\r\nNope!, not here");
-    assert_says(&error, &["ws://example.test/chat?x=y", "404 Not Found", "check the path"]);
+    assert_says(&error, &["ws://example.test/chat?\u{2026}:", "404 Not Found", "check the path"]);
     let answer = error.answer().expect("there was one");
     assert_eq!((answer.status, answer.headers.get("X-Why")), (404, Some("gone")));
     assert_eq!(answer.body, b"Nope!");
@@ -93,6 +93,33 @@ fn a_refusal_is_told_with_status_headers_and_body() {
 
     let long = format!("HTTP/1.1 500 Oops\r\n\r\n{}", "x".repeat(10_000));
     assert_eq!(refusal(&long).answer().expect("there was one").body.len(), 4096);
+}
+
+#[test]
+fn a_refusal_in_http_1_0_is_told_as_any_other() {
+    // As `python -m http.server` answers, whose body ends with the connection.
+    let server = Server::new(|mut stream| {
+        read_request(&mut stream);
+        let head =
+            "HTTP/1.0 404 File not found\r\nServer: SimpleHTTP/0.6\r\nConnection: close\r\n\r\n<h1>Error";
+        stream.write_all(head.as_bytes()).expect("the client reads");
+    });
+    let error = refused(&server.options("ws", "example.test"), ErrorKind::Handshake);
+    server.join();
+    assert_says(&error, &["404 File not found", "check the path"]);
+    let answer = error.answer().expect("there was one");
+    assert_eq!((answer.status, answer.headers.get("Server")), (404, Some("SimpleHTTP/0.6")));
+    assert_eq!(answer.body, b"<h1>Error");
+}
+
+#[test]
+fn what_a_busy_server_says_is_shown_in_part() {
+    let refused = refusal(&format!(
+        "HTTP/1.1 503 Busy\r\nRetry-After: {}\r\nContent-Length: 0\r\n\r\n",
+        "x".repeat(60_000)
+    ));
+    let text = refused.to_string();
+    assert!(text.contains("Retry-After: \"x") && text.len() < 500, "{} bytes", text.len());
 }
 
 #[test]
@@ -174,6 +201,11 @@ fn bad_arguments_are_found_before_anything_is_sent() {
     let both =
         |options: &mut ConnectOptions| (own(options), options.auth = Credentials::new("a", "b").ok()).1;
     assert_says(&bad(&both, argument), &["auth", "Authorization"]);
+    let origins = |options: &mut ConnectOptions| {
+        options.headers = vec![pair("ORIGIN", "https://a.test")];
+        options.origin = Some("https://b.test".to_owned());
+    };
+    assert_says(&bad(&origins, argument), &["origin", "Origin"]);
     bad(&|options| options.tls.server_hostname = Some("not a name".to_owned()), argument);
     bad(&|options| options.tls.cert_file = Some("only.pem".into()), argument);
     let error = bad(&|options| options.tls.ca_file = Some("/nowhere/ca.pem".into()), ErrorKind::Tls);
