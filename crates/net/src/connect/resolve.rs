@@ -102,7 +102,9 @@ mod tests {
     fn look_up(url: &str) -> Result<Vec<SocketAddr>, Error> {
         let url = Url::parse(url).expect("valid");
         let (sender, answered) = mpsc::channel();
-        let waker: Waker = Arc::new(move || drop(sender.send(())));
+        let waker: Waker = Arc::new(move || {
+            let _ = sender.send(());
+        });
         let now = Instant::now();
         let mut lookup = Lookup::begin(&url, None, &waker, now)?;
         loop {
