@@ -1,20 +1,27 @@
-"""From samples to a table: medians, and ratios within each round.
+"""From samples to tables: medians, and ratios within each round.
 
 A ratio is the median of the rounds' own ratios, not the ratio of two medians: what slows the machine for a while slows
-both sides of a round.
+both sides of a round. Python clients are compared with peers for Python, scripts with peers for scripts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 
 from bench.peers import Client
 from bench.peers.sample import Sample
-from bench.rounds import Results
+from bench.report import Report
+from bench.rounds import Result
 from bench.workloads import Workload
 
-Samples = list[Sample | None]
+Samples = Sequence[Result | None]
+#: Between these lines of a page the tables stand.
+BEGIN, END = (
+    '<!-- figures: written by `make bench BENCH="--page docs/performance.md"` -->',
+    "<!-- end of the figures -->",
+)
 
 
 def rate(sample: Sample) -> float:
@@ -28,27 +35,36 @@ def cost(sample: Sample) -> float:
 
 def middle(samples: Samples) -> tuple[float, float] | None:
     """Median rate and median cost, where there is a sample."""
-    there = [sample for sample in samples if sample is not None]
+    there = [sample for sample in samples if isinstance(sample, Sample)]
     return (median(map(rate, there)), median(map(cost, there))) if there else None
 
 
+def compare(samples: Samples, to: Samples, quotient: Callable[[Sample, Sample], float]) -> float | None:
+    """The quotient of the middle round."""
+    pairs = [(a, b) for a, b in zip(samples, to, strict=True) if isinstance(a, Sample) and isinstance(b, Sample)]
+    return median(quotient(a, b) for a, b in pairs) if pairs else None
+
+
 def ratio(samples: Samples, to: Samples) -> float | None:
-    """How many times the rate of ``to``, in the middle round."""
-    pairs = [(a, b) for a, b in zip(samples, to, strict=True) if a is not None and b is not None]
-    return median(rate(a) / rate(b) for a, b in pairs) if pairs else None
+    """How many times the rate of ``to``."""
+    return compare(samples, to, lambda a, b: rate(a) / rate(b))
 
 
 def cheapness(samples: Samples, to: Samples) -> float | None:
-    """How many times less CPU time per message than ``to``, in the middle round."""
-    pairs = [(a, b) for a, b in zip(samples, to, strict=True) if a is not None and b is not None]
-    return median(cost(b) / cost(a) for a, b in pairs) if pairs else None
+    """How many times less CPU time per message than ``to``."""
+    return compare(samples, to, lambda a, b: cost(b) / cost(a))
 
 
-def best(results: dict[str, Samples], clients: Sequence[Client]) -> tuple[str | None, str | None]:
-    """The peers with the highest rate and with the lowest cost."""
-    middles = {c.name: m for c in clients if c.kind == "peer" and (m := middle(results[c.name]))}
+def best(report: Report, workload: Workload, kind: str, script: bool) -> tuple[str, str] | None:
+    """The clients of this kind with the highest rate and with the lowest cost."""
+    row = report.results[workload.name]
+    middles = {
+        client.name: found
+        for client in report.clients
+        if client.kind == kind and client.script == script and (found := middle(row.get(client.name, ())))
+    }
     if not middles:
-        return None, None
+        return None
     return max(middles, key=lambda name: middles[name][0]), min(middles, key=lambda name: middles[name][1])
 
 
@@ -64,27 +80,164 @@ def times(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
-def markdown(results: Results, clients: Sequence[Client], workloads: Sequence[Workload]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown that can be read as plain text, too; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            text.rjust(width) if at else text.ljust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]])
+
+
+def bold(client: Client) -> str:
+    return f"**{client.name}**" if client.kind == "ours" else client.name
+
+
+def group(workload: Workload) -> str:
+    if workload.tls:
+        return "Over TLS"
+    if workload.shape == "connect" or workload.deflate:
+        return "Compression, connections"
+    if workload.shape == "send":
+        return "Sends"
+    if workload.shape == "flood" or workload.in_flight > 1 or workload.connections > 1:
+        return "Pipelines and floods"
+    return "Round trips"
+
+
+def details(report: Report, workloads: Sequence[Workload]) -> str:
     """Rows are clients, columns workloads; a cell is rate, CPU µs per message, and both as ratios to the best peer."""
-    lines = ["| client | " + " | ".join(w.name for w in workloads) + " |", "| --- |" + " ---: |" * len(workloads)]
-    champions = {w.name: best(results[w.name], clients) for w in workloads}
-    for client in clients:
+    rows = [["client", *(workload.name for workload in workloads)]]
+    for client in report.clients:
+        cells = [detail(report, workload, client) for workload in workloads]
+        if set(cells) != {"–"}:
+            rows.append([bold(client), *cells])
+    for script, kind in ((False, "peer"), (True, "peer for scripts")):
+        champions = [best(report, workload, "peer", script) for workload in workloads]
+        for what, at in ((f"fastest {kind}", 0), (f"cheapest {kind}", 1)):
+            if any(champions):
+                rows.append([f"*{what}*", *(found[at] if found else "–" for found in champions)])
+    return aligned(rows)
+
+
+def detail(report: Report, workload: Workload, client: Client) -> str:
+    row = report.results[workload.name]
+    mine = row.get(client.name, ())
+    there = middle(mine)
+    if there is None:
+        return "–"
+    cell = f"{number(there[0])} {there[1]:.3g} µs"
+    if champions := best(report, workload, "peer", client.script):
+        fastest, cheapest = champions
+        cell += f" **{times(ratio(mine, row[fastest]))}** / {times(cheapness(mine, row[cheapest]))}"
+    return cell
+
+
+def summary(report: Report, workloads: Sequence[Workload]) -> str:
+    """Rows are workloads, columns our faces and the limit; a cell is rate and CPU time as ratios to the best peer."""
+    faces = [c for c in report.clients if c.kind == "ours" and not c.only]
+    rows = [["workload", *(client.name for client in faces), "limit", "best peer", "best peer for scripts"]]
+    for workload in workloads:
+        row = report.results[workload.name]
+        champions = {script: best(report, workload, "peer", script) for script in (False, True)}
+        limits = best(report, workload, "limit", script=False)
+
+        def cell(fast: str, cheap: str, script: bool, row: dict[str, list[Result | None]] = row) -> str:
+            if not (to := champions[script]):  # noqa: B023  # called in this turn of the loop alone
+                return "–"
+            mine = ratio(row.get(fast, [None]), row[to[0]][: len(row.get(fast, [None]))])
+            cheapest = cheapness(row.get(cheap, [None]), row[to[1]][: len(row.get(cheap, [None]))])
+            return "–" if mine is None else f"**{times(mine)}** / {times(cheapest)}"
+
+        cells = [cell(face.name, face.name, face.script) for face in faces]
+        cells.append(cell(*limits, False) if limits else "–")
+        names = [", ".join(dict.fromkeys(found)) if found else "–" for found in champions.values()]
+        rows.append([workload.name, *cells, *names])
+    return aligned(rows)
+
+
+def holdings(report: Report, workloads: Sequence[Workload]) -> str:
+    """Rows are clients; columns what a process holds or uses: memory, the cost of importing, of being at rest."""
+    columns: list[tuple[Workload, str]] = []
+    for workload in workloads:
+        samples = [s for row in report.results[workload.name].values() for s in row if isinstance(s, dict)]
+        columns += [(workload, name) for name in (samples[0] if samples else {})]
+    rows = [["client", *(f"{workload.name}: {name}" for workload, name in columns)]]
+    for client in report.clients:
         cells = []
-        for workload in workloads:
-            samples = results[workload.name]
-            there = middle(samples[client.name])
-            if there is None:
-                cells.append("–")
-                continue
-            fastest, cheapest = champions[workload.name]
-            cell = f"{number(there[0])} {there[1]:.3g} µs"
-            if fastest and cheapest:
-                mine = samples[client.name]
-                cell += f" **{times(ratio(mine, samples[fastest]))}**"
-                cell += f" / {times(cheapness(mine, samples[cheapest]))}"
-            cells.append(cell)
-        name = f"**{client.name}**" if client.kind == "ours" else client.name
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    for what, at in (("fastest peer", 0), ("cheapest peer", 1)):
-        lines.append(f"| *{what}* | " + " | ".join(champions[w.name][at] or "–" for w in workloads) + " |")
-    return "\n".join(lines)
+        for workload, name in columns:
+            there = [s[name] for s in report.results[workload.name].get(client.name, []) if isinstance(s, dict)]
+            cells.append(f"{median(there):,.1f}" if there else "–")
+        if set(cells) - {"–"}:
+            rows.append([bold(client), *cells])
+    return aligned(rows)
+
+
+def missed(report: Report, workloads: Sequence[Workload]) -> list[str]:
+    """Where the goals are missed: a line for each workload."""
+    faces = [c for c in report.clients if c.kind == "ours" and not c.only]
+    lines = []
+    for workload in workloads:
+        row = report.results[workload.name]
+        there = {face: row[face.name] for face in faces if middle(row.get(face.name, ()))}
+        limits = best(report, workload, "limit", script=False)
+        behind, below = [], []
+        for face, samples in there.items():
+            if champions := best(report, workload, "peer", face.script):
+                gains = (ratio(samples, row[champions[0]]) or 0, cheapness(samples, row[champions[1]]) or 0)
+                if max(gains) < 1:
+                    behind.append(f"{face.name} ({times(gains[0])} / {times(gains[1])})")
+            if limits:
+                gains = (ratio(samples, row[limits[0]]) or 0, cheapness(samples, row[limits[1]]) or 0)
+                if max(gains) < 0.9:
+                    below.append(f"{face.name} ({times(gains[0])} / {times(gains[1])})")
+        said = [f"behind the best peer: {', '.join(behind)}"] if behind else []
+        said += [f"below 0.9 of the limit: {', '.join(below)}"] if below else []
+        if said:
+            lines.append(f"- `{workload.name}`: {'; '.join(said)}")
+    return lines
+
+
+def heading(report: Report) -> str:
+    about = report.about
+    where = "server on core 1, client on core 0" if about["pinned"] else "not pinned"
+    return (
+        f"{about['date']}: {about['rounds']} rounds of {about['seconds']:g} s, {where}; {about['cores']} cores, "
+        f"{about['machine']}, {about['system']}, Python {about['python']}."
+    )
+
+
+def whole(report: Report) -> str:
+    """Everything: the summary, what is missed, the details, what processes hold, and what was left out."""
+    rates = [w for w in report.workloads if w.has_rate and report.results[w.name]]
+    held = [w for w in report.workloads if not w.has_rate and report.results[w.name]]
+    parts = [heading(report)]
+    if rates:
+        parts += [
+            "**Rate as a multiple of the fastest peer's** / CPU time per message: how many times less than the "
+            "cheapest peer's.",
+            summary(report, rates),
+        ]
+        goals = missed(report, rates)
+        parts += ["### Goals that are missed (rate / CPU)", "\n".join(goals) if goals else "None."]
+        for name in dict.fromkeys(map(group, rates)):
+            parts += [f"### {name}", details(report, [w for w in rates if group(w) == name])]
+    if held:
+        parts += ["### What a process holds and uses", holdings(report, held)]
+    text = "\n\n".join(parts)
+    return text + "".join(f"\n\nLeft out: {line}." for line in report.left_out) + "\n"
+
+
+def put_into_page(page: Path, text: str) -> None:
+    """Replaces what stands between the page's marks; the pictures that lie beside the page are shown first."""
+    before, mark, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise SystemExit(f"bench: {page} has no lines {BEGIN} and {END}")
+    pictures = "".join(f"![{shown.stem}]({shown.name})\n\n" for shown in sorted(page.parent.glob("performance-*.svg")))
+    page.write_text(f"{before}{BEGIN}\n\n{pictures}{text}\n{END}{after}")

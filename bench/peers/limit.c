@@ -2,7 +2,7 @@
  * counting bytes; it masks what it sends. "block" waits in read(2), "poll" looks again and again and never sleeps.
  * Answers to what one read brought, and texts of a send flood, share writes.
  *
- * Arguments: block|poll echo|flood|send SIZE IN_FLIGHT SECONDS PORT. Prints what sample.py prints. */
+ * Arguments: block|poll echo|flood|send|connect SIZE IN_FLIGHT SECONDS PORT. Prints what sample.py prints. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,9 @@
 
 enum { ROOM = 256 << 10, WRITE_AT = 64 << 10, FIRST = 64 };
 
-static int fd, polls;
+static int fd, polls, port;
+/* The server has several addresses, so that ports do not run out. */
+static uint32_t opened;
 static const char *shape;
 static size_t size, in_flight, frame_in;
 /* At the start of a page: some processors copy four times slower to 16 bytes after it. */
@@ -69,9 +71,46 @@ static void put(const unsigned char *payload, size_t len) {
     if (unsent >= WRITE_AT) write_out();
 }
 
+static void open_up(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK + opened++ % 4)};
+    int on = 1;
+    char request[512];
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const char *path = !strcmp(shape, "echo") ? "echo" : !strcmp(shape, "flood") ? "flood" : "sink";
+    int len = snprintf(request, sizeof request,
+                       "GET /%s/%zu HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, size);
+    if (write(fd, request, (size_t)len) != len) fail("write");
+    /* The server says nothing more before it is asked. */
+    for (size_t got = 0; got < 4 || memcmp(input + got - 4, "\r\n\r\n", 4);) {
+        ssize_t count = read(fd, input + got, ROOM - got);
+        if (count <= 0) fail("read");
+        got += (size_t)count;
+    }
+}
+
+/* Opens and closes with the whole closing handshake; the server drops TCP first. */
+static void connect_and_close(void) {
+    open_up();
+    put((const unsigned char *)"\x03\xe8", 2);
+    output[0] = 0x88;
+    write_out();
+    for (;;) {
+        ssize_t count = read(fd, input, ROOM);
+        if (count < 0) fail("read");
+        if (count == 0) break;
+    }
+    close(fd);
+}
+
 static void run(size_t count) {
     char number[32];
-    if (!strcmp(shape, "echo")) {
+    if (!strcmp(shape, "connect")) {
+        while (count--) connect_and_close();
+    } else if (!strcmp(shape, "echo")) {
         size_t sent = in_flight, received = 0;
         for (size_t i = 0; i < in_flight; i++) put(text, size);
         write_out();
@@ -106,27 +145,6 @@ static double cpu(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void open_up(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int on = 1;
-    char request[512];
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const char *path = !strcmp(shape, "echo") ? "echo" : !strcmp(shape, "send") ? "sink" : "flood";
-    int len = snprintf(request, sizeof request,
-                       "GET /%s/%zu HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, size);
-    if (write(fd, request, (size_t)len) != len) fail("write");
-    /* The server says nothing more before it is asked. */
-    for (size_t got = 0; got < 4 || memcmp(input + got - 4, "\r\n\r\n", 4);) {
-        ssize_t count = read(fd, input + got, ROOM - got);
-        if (count <= 0) fail("read");
-        got += (size_t)count;
-    }
-}
-
 int main(int argc, char **argv) {
     if (argc != 7) return fprintf(stderr, "see the head of limit.c\n"), 2;
     polls = !strcmp(argv[1], "poll");
@@ -137,7 +155,8 @@ int main(int argc, char **argv) {
     text = malloc(size), output = malloc(WRITE_AT + size + 64);
     if (!text || !output) fail("malloc");
     memset(text, 'x', size);
-    open_up(atoi(argv[6]));
+    port = atoi(argv[6]);
+    if (strcmp(shape, "connect")) open_up();
     size_t count = FIRST;
     for (int last = 0;;) {
         double cpu_before = cpu(), before = wall();

@@ -8,38 +8,46 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from bench.peers.sample import AsyncRun, Run
+from bench.peers.sample import AsyncRun, Traffic
 from bench.workloads import END, Workload
 
-#: A task that sends without awaiting lets its loop write after so many messages.
-BREATH = 256
+#: A task that sends without awaiting lets its loop write after so many bytes.
+BREATH = 16 << 10
 
 
-def pulling(workload: Workload, send: Callable[[str], object], recv: Callable[[], object]) -> Run:
-    """Runs for a thread that calls ``recv``."""
+def pulling(workload: Workload, send: Callable[[str], object], recv: Callable[[], object]) -> Traffic:
+    """Traffic of a thread that calls ``recv``."""
     text, in_flight = workload.text, workload.in_flight
+    asked = 0
 
-    def echo(count: int) -> None:
+    def echo() -> None:
         for _ in range(in_flight):
             send(text)
-        for _ in range(count - in_flight):
+        for _ in range(asked - in_flight):
             recv()
             send(text)
         for _ in range(in_flight):
             recv()
 
-    def flood(count: int) -> None:
-        send(str(count))
-        for _ in range(count):
+    def flood() -> None:
+        send(str(asked))
+        for _ in range(asked):
             recv()
 
-    def send_only(count: int) -> None:
-        for _ in range(count):
+    def send_only() -> None:
+        for _ in range(asked):
             send(text)
         send(END)
         recv()
 
-    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+    def rest() -> None:
+        recv()
+
+    def start(count: int) -> None:
+        nonlocal asked
+        asked = count
+
+    return Traffic(start, {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape])
 
 
 def pulling_task(workload: Workload, send: Callable[[str], object], recv: Callable[[], Awaitable[object]]) -> AsyncRun:
@@ -65,7 +73,10 @@ def pulling_task(workload: Workload, send: Callable[[str], object], recv: Callab
         send(END)
         await recv()
 
-    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+    async def rest(_count: int) -> None:
+        await recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape]
 
 
 def awaiting_task(
@@ -94,12 +105,16 @@ def awaiting_task(
         await send(END)
         await recv()
 
-    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+    async def rest(_count: int) -> None:
+        await recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape]
 
 
 async def send_with_breath(send: Callable[[str], object], text: str, count: int) -> None:
     """Sends from a task whose client has no back-pressure to await."""
-    for at in range(0, count, BREATH):
-        for _ in range(min(BREATH, count - at)):
+    breath = max(1, BREATH // len(text))
+    for at in range(0, count, breath):
+        for _ in range(min(breath, count - at)):
             send(text)
         await asyncio.sleep(0)

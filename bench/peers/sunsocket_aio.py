@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import functools
+import sys
 
 from bench.peers.loops import pulling_task
-from bench.peers.sample import AsyncRun, AsyncRuns, Job, main_async
+from bench.peers.sample import AsyncRun, Job, main_async
+from bench.programs import CA_FILE
 from bench.workloads import END, Workload
+from sunsocket import TLS
 from sunsocket.aio import WebSocket
+
+STYLE, _, LOOP = sys.argv[1].partition("-")
+
+
+@functools.cache
+def tls() -> TLS:
+    return TLS(ca_file=CA_FILE)
+
+
+async def connect(job: Job, number: int) -> WebSocket:
+    compression = "deflate" if job.workload.deflate else None
+    return await WebSocket.connect(job.url(number), compression=compression, tls=tls() if job.workload.tls else None)
+
+
+async def close(ws: WebSocket) -> None:
+    await ws.__aexit__(None, None, None)
 
 
 def sending(workload: Workload, ws: WebSocket) -> AsyncRun:
@@ -53,7 +72,7 @@ def handling(workload: Workload, ws: WebSocket) -> AsyncRun:
                 send(text)
         elif workload.shape == "flood":
             send(str(count))
-        else:
+        elif workload.shape == "send":
             await send_only(count)
         await done.wait()
         done.clear()
@@ -73,11 +92,5 @@ def pulling(workload: Workload, ws: WebSocket) -> AsyncRun:
     return run
 
 
-@asynccontextmanager
-async def client(job: Job) -> AsyncRuns:
-    async with WebSocket.connect(job.url) as ws:
-        yield (handling if job.style.startswith("handlers") else pulling)(job.workload, ws)
-
-
 if __name__ == "__main__":
-    main_async(client, loop=Job.from_arguments().style.partition("-")[2])
+    main_async(connect, close, handling if STYLE == "handlers" else pulling, loop=LOOP)

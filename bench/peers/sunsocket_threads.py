@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
-from contextlib import contextmanager
 
 from bench.peers.loops import pulling
-from bench.peers.sample import Job, Run, Runs, main
+from bench.peers.sample import Job, Traffic, main
+from bench.programs import CA_FILE
 from bench.workloads import END, Workload
-from sunsocket import WebSocket
+from sunsocket import TLS, WebSocket
 
 
-def handling(workload: Workload, ws: WebSocket) -> Run:
+@functools.cache
+def tls() -> TLS:
+    return TLS(ca_file=CA_FILE)
+
+
+def connect(job: Job, number: int) -> WebSocket:
+    compression = "deflate" if job.workload.deflate else None
+    return WebSocket.connect(job.url(number), compression=compression, tls=tls() if job.workload.tls else None)
+
+
+def close(ws: WebSocket) -> None:
+    ws.__exit__(None, None, None)
+
+
+def handling(workload: Workload, ws: WebSocket) -> Traffic:
     send, text, in_flight = ws.Send, workload.text, workload.in_flight
     done = threading.Event()
     left = 0
@@ -32,7 +48,7 @@ def handling(workload: Workload, ws: WebSocket) -> Run:
 
     ws.OnMessage.Connect(echo if workload.shape == "echo" else receive)
 
-    def run(count: int) -> None:
+    def start(count: int) -> None:
         nonlocal left
         left = 1 if workload.shape == "send" else count
         if workload.shape == "echo":
@@ -44,17 +60,19 @@ def handling(workload: Workload, ws: WebSocket) -> Run:
             for _ in range(count):
                 send(text)
             send(END)
-        done.wait()
-        done.clear()
 
-    return run
+    def finish() -> None:
+        # At rest the main thread has come to its end, and the open socket keeps the program alive.
+        if workload.shape != "rest":
+            done.wait()
+            done.clear()
+
+    return Traffic(start, finish)
 
 
-@contextmanager
-def client(job: Job) -> Runs:
-    with WebSocket.connect(job.url) as ws:
-        yield handling(job.workload, ws) if job.style == "handlers" else pulling(job.workload, ws.Send, ws.recv)
+def traffic(workload: Workload, ws: WebSocket) -> Traffic:
+    return handling(workload, ws) if sys.argv[1] == "handlers" else pulling(workload, ws.Send, ws.recv)
 
 
 if __name__ == "__main__":
-    main(client)
+    main(connect, close, traffic)

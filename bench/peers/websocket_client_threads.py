@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
-from websocket import create_connection
+from websocket import WebSocket, create_connection
 
 from bench.peers.loops import pulling
-from bench.peers.sample import Job, Runs, main
+from bench.peers.sample import Job, Traffic, main
+from bench.programs import CA_FILE
+from bench.workloads import Workload
 
 
-@contextmanager
-def client(job: Job) -> Runs:
-    ws = create_connection(job.url, enable_multithread=False, skip_utf8_validation=True)
-    yield pulling(job.workload, ws.send, ws.recv)
+def connect(job: Job, number: int) -> WebSocket:
+    trust = {"ca_certs": str(CA_FILE)} if job.workload.tls else {}
+    return create_connection(job.url(number), enable_multithread=False, skip_utf8_validation=True, sslopt=trust)
+
+
+def close(ws: WebSocket) -> None:
     ws.close()
 
 
+def traffic(workload: Workload, ws: WebSocket) -> Traffic:
+    return pulling(workload, ws.send, ws.recv)
+
+
 if __name__ == "__main__":
-    main(client)
+    main(connect, close, traffic)

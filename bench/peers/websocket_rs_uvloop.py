@@ -6,18 +6,21 @@ Its messages are views of bytes: both styles make each a ``str``, as every other
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import contextlib
+import sys
 from typing import Any
 
-from websocket_rs import connect
+from websocket_rs import connect as connect_rs
 
 from bench.peers.loops import send_with_breath
-from bench.peers.sample import AsyncRun, AsyncRuns, Job, main_async
+from bench.peers.sample import AsyncRun, Job, main_async
 from bench.workloads import END, Workload
 
+HANDLERS = sys.argv[1] == "handlers"
 
-class Handling:
-    """The callback is given to ``connect``, before there is a socket to answer with."""
+
+class Opened:
+    """One connection. The callback is given to ``connect``, before there is a socket to answer with."""
 
     def __init__(self, workload: Workload) -> None:
         text, in_flight = workload.text, workload.in_flight
@@ -41,27 +44,24 @@ class Handling:
             if not left:
                 done.set()
 
-        def opened(ws: Any) -> AsyncRun:
-            nonlocal send
-            send = ws.send
-            return run
-
         async def run(count: int) -> None:
-            nonlocal left
+            nonlocal left, send
+            send = self.ws.send
             left = 1 if workload.shape == "send" else count
             if workload.shape == "echo":
                 for _ in range(in_flight):
                     send(text)
             elif workload.shape == "flood":
                 send(str(count))
-            else:
+            elif workload.shape == "send":
                 await send_with_breath(send, text, count)
                 send(END)
             await done.wait()
             done.clear()
 
+        self.ws: Any = None
         self.callback = echo if workload.shape == "echo" else receive
-        self.opened = opened
+        self.run = run
 
 
 def pulling(workload: Workload, ws: Any) -> AsyncRun:
@@ -86,20 +86,32 @@ def pulling(workload: Workload, ws: Any) -> AsyncRun:
         send(END)
         await recv()
 
-    return {"echo": echo, "flood": flood, "send": send_only}[workload.shape]
+    async def rest(_count: int) -> None:
+        await recv()
+
+    return {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape]
 
 
-@asynccontextmanager
-async def client(job: Job) -> AsyncRuns:
-    if job.style == "handlers":
-        handling = Handling(job.workload)
-        ws = await connect(job.url, on_message=handling.callback)
-        yield handling.opened(ws)
-    else:
-        ws = await connect(job.url)
-        yield pulling(job.workload, ws)
-    ws.close()
+async def connect(job: Job, number: int) -> Opened:
+    opened = Opened(job.workload)
+    opened.ws = await connect_rs(
+        job.url(number),
+        ssl_context=job.ssl_context,
+        compression=job.workload.deflate,
+        on_message=opened.callback if HANDLERS else None,
+    )
+    return opened
+
+
+async def close(opened: Opened) -> None:
+    opened.ws.close()
+    with contextlib.suppress(ConnectionError):
+        await opened.ws.recv()
+
+
+def traffic(workload: Workload, opened: Opened) -> AsyncRun:
+    return opened.run if HANDLERS else pulling(workload, opened.ws)
 
 
 if __name__ == "__main__":
-    main_async(client)
+    main_async(connect, close, traffic)

@@ -1,39 +1,57 @@
-"""Compiling and running ``server.c`` and the other C program, ``peers/limit.c``."""
+"""Running ``server.c``."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-SOURCE = Path(__file__).with_name("server.c")
+from bench.programs import CERTIFICATES, KEY
 
 
-def compile_c(source: Path, into: Path) -> Path:
-    """Compiles one file with the system's C compiler, if that was not done since it changed."""
-    program = into / source.stem
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-        if compiler is None:
-            raise SystemExit("bench: a C compiler is needed for the server and was not found; install gcc or clang")
-        into.mkdir(parents=True, exist_ok=True)
-        subprocess.run([compiler, "-O3", "-Wall", "-Wextra", "-o", program, source], check=True)
-    return program
+class Ends(NamedTuple):
+    """How many connections ended with the whole closing handshake, and how many without."""
+
+    completed: int
+    dropped: int
+
+
+class Server:
+    """One that is running."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.port = int(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("bench: the server did not start, or died")
+        return line
+
+    def ends(self) -> Ends:
+        """Since the last time that this was asked for."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return Ends(*map(int, self._line().split()))
 
 
 @contextmanager
-def serve(program: Path, core: int | None) -> Iterator[int]:
-    """Runs the server on one core and gives its port."""
-    process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def serve(program: Path, core: int | None, *, tls: bool = False, hot: bool = False) -> Iterator[Server]:
+    """Runs the server on one core."""
+    files = [CERTIFICATES, KEY] if tls else []
+    command = [program, "hot" if hot else "wait", *files]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
-    assert process.stdout is not None
     try:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
-        yield int(process.stdout.readline())
+        yield Server(process)
     finally:
         process.stdin.close()
         process.wait()

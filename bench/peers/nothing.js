@@ -1,0 +1,2 @@
+// A script that loads the client and ends.
+require("ws");
