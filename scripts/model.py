@@ -195,7 +195,7 @@ def seed(bug: Bug) -> Path:
     """A copy of the sources with the bug in it."""
     shutil.rmtree(COPY, ignore_errors=True)
     COPY.mkdir(parents=True)
-    for part in ("crates", "model", "Cargo.toml", "Cargo.lock"):
+    for part in ("crates", "model", "bench/limit", "Cargo.toml", "Cargo.lock"):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, COPY / part)
