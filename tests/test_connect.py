@@ -40,56 +40,6 @@ def test_a_host_that_does_not_exist(face):
     face.run(test)
 
 
-def test_addresses_may_be_given_in_place_of_dns(face, echo):
-    async def test():
-        port = echo.port
-        tables = [
-            {"echo.invalid:80": f"127.0.0.1:{port}"},
-            {"ECHO.invalid:80": ("127.0.0.1", port)},
-            {"*": f"127.0.0.1:{port}"},
-            lambda host, asked: ("127.0.0.1", port) if (host, asked) == ("echo.invalid", 80) else None,
-            lambda host, asked: [f"127.0.0.1:{closed_port()}", f"127.0.0.1:{port}"],
-        ]
-        for resolve in tables:
-            ws = await face.connect("ws://echo.invalid/headers", resolve=resolve)
-            assert ws.url == "ws://echo.invalid/headers"
-            assert ws.remote_address == ("127.0.0.1", port)
-            lines = [await face.do(ws.recv(5)) for _ in range(2)]
-            assert "Host: echo.invalid" in lines
-            ws.abort()
-
-    face.run(test)
-
-
-def test_a_resolve_function_that_raises_is_the_error(face):
-    def resolve(host, port):
-        raise LookupError("no table")
-
-    async def test():
-        with pytest.raises(ConnectError, match=r"resolve.*LookupError.*no table") as raised:
-            await face.connect("ws://localhost:1/", resolve=resolve)
-        assert isinstance(raised.value.__cause__, LookupError)
-
-    face.run(test)
-
-
-@pytest.mark.parametrize("answer", ["nowhere", "not-an-address:80", 5, [5], [("127.0.0.1",)], ("127.0.0.1", 70000)])
-def test_a_resolve_function_that_answers_nonsense_is_the_error(face, answer):
-    async def test():
-        with pytest.raises(ConnectError, match="resolve"):
-            await face.connect("ws://localhost:1/", resolve=lambda host, port: answer)
-
-    face.run(test)
-
-
-def test_a_resolve_function_that_knows_no_address(face):
-    async def test():
-        with pytest.raises(ConnectError, match="has no address"):
-            await face.connect("ws://localhost:1/", resolve=lambda host, port: [])
-
-    face.run(test)
-
-
 def test_a_refusal_carries_status_headers_and_body(face, raw_server):
     def script(peer):
         peer.accept_nothing(

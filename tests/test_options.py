@@ -197,11 +197,12 @@ def test_the_defaults_are_those_of_the_documentation():
 
 
 def test_a_table_of_addresses_ignores_case_and_has_a_star():
-    look_up = resolver({"Echo.Example:443": "127.0.0.1:9", "[::1]:80": ("::1", 81), "*": "127.0.0.1:1"})
-    assert look_up("echo.example", 443) == [("127.0.0.1", 9)]
-    assert look_up("::1", 80) == [("::1", 81)]
-    assert look_up("elsewhere.example", 1) == [("127.0.0.1", 1)]
-    assert resolver({"a:1": "127.0.0.1:9"})("b", 1) is None
+    assert resolver({"Echo.Example:443": "127.0.0.1:9", "[::1]:80": ("::1", 81), "*": "127.0.0.1:1"}) == [
+        ("echo.example", 443, "127.0.0.1", 9),
+        ("::1", 80, "::1", 81),
+        ("*", 0, "127.0.0.1", 1),
+    ]
+    assert resolver({}) == []
     assert resolver(None) is None
 
 

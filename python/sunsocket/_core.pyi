@@ -40,8 +40,18 @@ class Options:
         max_fragment_size: int | None,
         max_held: tuple[int, int],
         write_limit: tuple[int, int],
-        resolve: Callable[[str, int], list[tuple[str, int]] | None] | None,
+        resolve: list[tuple[str, int, str, int]] | Callable[[str, int], list[tuple[str, int]] | None] | None,
     ) -> Self: ...
+
+@final
+class Answering:
+    """Takes the answer of one call of a ``resolve`` function."""
+
+    def returned(self, addresses: list[tuple[str, int]] | None) -> None:
+        """The function has returned addresses with ports, or None for DNS."""
+
+    def raised(self, error: BaseException) -> None:
+        """The function has raised."""
 
 @final
 class Handle:

@@ -5,13 +5,14 @@ What can be known to be wrong is said here, before anything is sent.
 
 from __future__ import annotations
 
+import contextvars
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from . import _core, _deflate
+from . import _core, _deflate, _resolve
 from ._deflate import Deflate
 from ._tls import TLS
 
@@ -306,29 +307,25 @@ def _address(address: Any) -> tuple[str, int]:
     return host, port
 
 
-def _key(key: Any) -> str | tuple[str, int]:
+def _key(key: Any) -> tuple[str, int]:
     if not isinstance(key, str):
         raise TypeError(f"resolve: a key is written 'host:port', or '*' for all; not {key!r}")
-    return key if key == "*" else _split_address(key.lower(), "a key")
+    return ("*", 0) if key == "*" else _split_address(key.lower(), "a key")
 
 
-def resolver(resolve: Any) -> Callable[[str, int], list[tuple[str, int]] | None] | None:
-    """One function for both forms of ``resolve``: addresses for a host and port, or None for DNS."""
+def resolver(resolve: Any) -> list[tuple[str, int, str, int]] | _resolve.Function | None:
+    """Both forms of ``resolve``, checked: a table, or a function that answers with addresses or, for DNS, with None."""
     if resolve is None:
         return None
     if isinstance(resolve, Mapping):
-        table = {_key(key): _address(value) for key, value in resolve.items()}
-
-        def look_up(host: str, port: int) -> list[tuple[str, int]] | None:
-            address = table.get((host, port)) or table.get("*")
-            return None if address is None else [address]
-
-        return look_up
+        return [(*_key(key), *_address(value)) for key, value in resolve.items()]
     if not callable(resolve):
         raise TypeError(f"resolve is a mapping or a function, not {type(resolve).__name__}")
+    context = contextvars.copy_context()
 
     def ask(host: str, port: int) -> list[tuple[str, int]] | None:
-        answer = resolve(host, port)
+        # On another thread, and perhaps twice at the same time: a context can be entered once.
+        answer = context.copy().run(resolve, host, port)
         if answer is None:
             return None
         match answer:

@@ -41,7 +41,9 @@ mod tls;
 
 pub use connection::{Closed, Connection, Handshake, Room, State};
 pub use error::{Error, ErrorKind, HttpAnswer};
-pub use options::{ConnectOptions, HeldLimit, Resolve, TlsOptions, WriteLimit};
+pub use options::{
+    ConnectOptions, HeldLimit, Resolve, ResolveFunction, ResolveTable, TlsOptions, WriteLimit,
+};
 pub use reactor::{BusyReport, Dispatch, Reactor, Role, Waited};
 pub use sunsocket_wire::{Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, Url};
 pub use takers::{

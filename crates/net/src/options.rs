@@ -10,9 +10,21 @@ use sunsocket_wire::{Credentials, DeflateOffer, Url};
 use crate::connect;
 use crate::error::Error;
 
-/// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves
-/// the question to DNS, and an error ends connecting. Called on the thread that connects, never on the reactor's.
-pub type Resolve = Arc<dyn Fn(&str, u16) -> Result<Option<Vec<SocketAddr>>, Error> + Send + Sync>;
+/// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves the
+/// question to DNS.
+#[derive(Clone)]
+pub enum Resolve {
+    /// Answers at once, on whatever thread is there, perhaps one that keeps other connections waiting: a table.
+    Table(ResolveTable),
+    /// May take its time: it runs on a thread beside, for at the most `open_timeout` as far as connecting goes. An error
+    /// ends connecting.
+    Function(ResolveFunction),
+}
+
+/// See [`Resolve::Table`].
+pub type ResolveTable = Arc<dyn Fn(&str, u16) -> Option<Vec<SocketAddr>> + Send + Sync>;
+/// See [`Resolve::Function`].
+pub type ResolveFunction = Arc<dyn Fn(&str, u16) -> Result<Option<Vec<SocketAddr>>, Error> + Send + Sync>;
 
 /// Everything that [`crate::Reactor::connect`] needs to know.
 #[derive(Clone)]

@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use sunsocket_net::{Reactor, Role};
 
@@ -35,9 +34,8 @@ pub(crate) struct LoopReactor {
 #[pymethods]
 impl LoopReactor {
     #[new]
-    fn new() -> PyResult<Self> {
-        let reactor = Reactor::new(Role::Foreign)
-            .map_err(|error| PyRuntimeError::new_err(format!("cannot start the reactor: {error}")))?;
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let reactor = Reactor::new(Role::Foreign).map_err(|error| errors::no_reactor(py, &error))?;
         Ok(Self { reactor })
     }
 

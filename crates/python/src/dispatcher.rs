@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use sunsocket_net::{Reactor, Role, State};
+use sunsocket_net::{Error, ErrorKind, Reactor, Role, State};
 
+use crate::errors;
 use crate::face::{Face, lock};
 use crate::stretch::Turn;
 
@@ -48,15 +49,17 @@ pub(crate) fn reactor(py: Python<'_>) -> PyResult<Arc<Reactor>> {
         return Err(PyRuntimeError::new_err("cannot connect any more: the program is ending"));
     }
     STOPPED.store(false, Ordering::SeqCst);
-    let reactor = Reactor::new(Role::Thread)
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the reactor: {error}")))?;
+    let reactor = Reactor::new(Role::Thread).map_err(|error| errors::no_reactor(py, &error))?;
     let stop = Arc::new(AtomicBool::new(false));
     let ident = Arc::new(AtomicU64::new(0));
     let (turned, asked, told) = (Arc::clone(&reactor), Arc::clone(&stop), Arc::clone(&ident));
     let thread = thread::Builder::new()
         .name("sunsocket".to_owned())
         .spawn(move || run(&turned, &asked, &told))
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the dispatcher's thread: {error}")))?;
+        .map_err(|error| {
+            let text = format!("cannot connect: no thread can be started to deliver messages on ({error})");
+            errors::raise(py, &Error::new(ErrorKind::Connect, text))
+        })?;
     *dispatcher = Some(Dispatcher { reactor: Arc::clone(&reactor), stop, ident, thread: Some(thread) });
     drop(dispatcher);
     py.import("sunsocket._lifetime")?.call_method0("register")?;

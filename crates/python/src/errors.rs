@@ -57,6 +57,15 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     exception
 }
 
+/// The first connect of a process, or of a loop, found no descriptors for what all its connections share.
+pub(crate) fn no_reactor(py: Python<'_>, error: &std::io::Error) -> PyErr {
+    let text = format!(
+        "cannot connect: the operating system gives no descriptors to wait for connections with ({error}); close what is \
+         not needed, or raise the limit on open files (ulimit -n)"
+    );
+    raise(py, &Error::new(ErrorKind::Connect, text))
+}
+
 /// What a connection raises that cannot be used because it is closing, closed or of another process.
 pub(crate) fn closed(py: Python<'_>, connection: &Connection, text: Option<String>) -> PyErr {
     let closed = connection.closed();

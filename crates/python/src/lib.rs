@@ -14,6 +14,7 @@ mod face;
 mod options;
 mod payload;
 mod receiving;
+mod resolve;
 mod script;
 mod signal;
 mod socket;
@@ -29,6 +30,8 @@ mod _core {
     use super::dispatcher::{after_fork_in_child, keepers, shut_down, wait_for_keepers};
     #[pymodule_export]
     use super::options::Options;
+    #[pymodule_export]
+    use super::resolve::Answering;
     #[pymodule_export]
     use super::script::{check_script_options, run_script};
     #[pymodule_export]

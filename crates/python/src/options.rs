@@ -1,17 +1,13 @@
 //! Keywords of `connect`, checked in Python (`sunsocket._options`), to the engine's options.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sunsocket_net::{
-    ConnectOptions, Credentials, DeflateOffer, Error, ErrorKind, HeldLimit, Resolve, WriteLimit,
-};
+use sunsocket_net::{ConnectOptions, Credentials, DeflateOffer, HeldLimit, WriteLimit};
 
-use crate::errors;
+use crate::{errors, resolve};
 
 /// Checked options of one connect.
 #[pyclass(frozen, module = "sunsocket._core")]
@@ -61,7 +57,7 @@ impl Options {
         max_fragment_size: Option<usize>,
         max_held: (usize, usize),
         write_limit: (usize, usize),
-        resolve: Option<Py<PyAny>>,
+        resolve: Option<resolve::Given>,
     ) -> PyResult<Self> {
         let mut options = ConnectOptions::new(url).map_err(|error| errors::raise(py, &error))?;
         options.headers = headers;
@@ -91,7 +87,8 @@ impl Options {
         options.max_fragment_size = max_fragment_size.unwrap_or(usize::MAX);
         options.max_held = HeldLimit { messages: max_held.0, bytes: max_held.1 };
         options.write_limit = WriteLimit { high: write_limit.0, low: write_limit.1 };
-        options.resolve = resolve.map(|function| resolver(function, options.url.to_string()));
+        let url = options.url.to_string();
+        options.resolve = resolve.map(|given| resolve::resolve(given, url)).transpose()?;
         Ok(Self(options))
     }
 }
@@ -114,27 +111,4 @@ pub(crate) fn offer(offer: Offer) -> DeflateOffer {
         client_no_context_takeover: !client_takeover,
         server_no_context_takeover: !server_takeover,
     }
-}
-
-/// The program's function, asked with the GIL on the thread that connects. It gives `[(address, port), ...]` or None; what
-/// it raises ends connecting: DNS may know another host of this name.
-fn resolver(function: Py<PyAny>, url: String) -> Resolve {
-    Arc::new(move |host, port| {
-        Python::attach(|py| {
-            ask(function.bind(py), host, port).map_err(|error| {
-                let text = format!("cannot connect to {url}: resolve raised {error}");
-                let cause: Arc<Py<PyAny>> = Arc::new(error.into_value(py).into_any());
-                Error::caused(ErrorKind::Connect, text, cause)
-            })
-        })
-    })
-}
-
-fn ask(function: &Bound<'_, PyAny>, host: &str, port: u16) -> PyResult<Option<Vec<SocketAddr>>> {
-    let answer: Option<Vec<(String, u16)>> = function.call1((host, port))?.extract()?;
-    let parse = |(address, port): (String, u16)| match address.parse() {
-        Ok(address) => Ok(SocketAddr::new(address, port)),
-        Err(_) => Err(PyValueError::new_err(format!("{address:?} is not an IP address"))),
-    };
-    answer.map(|addresses| addresses.into_iter().map(parse).collect()).transpose()
 }

@@ -5,8 +5,11 @@
 //! wants answered any more is dropped, and who would answer it can see that.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
-/// Has whoever drives an attempt call [`super::Attempt::step`] again. Called from any thread, and under no lock.
+use super::pool::{Job, QUEUE_PATIENCE};
+
+/// Has whoever drives an attempt call [`super::attempt::Attempt::step`] again. Called from any thread, and under no lock.
 pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// The asker's side. Dropping it says that the answer is not wanted any more.
@@ -21,8 +24,8 @@ struct Shared<T> {
 }
 
 /// Both sides of a new question; `waker` is called when it has been answered.
-pub(super) fn question<T>(waker: Waker) -> (Question<T>, Reply<T>) {
-    let shared = Arc::new(Shared { answer: Mutex::new(None), waker });
+pub(super) fn question<T>(waker: &Waker) -> (Question<T>, Reply<T>) {
+    let shared = Arc::new(Shared { answer: Mutex::new(None), waker: Arc::clone(waker) });
     let reply = Reply(Arc::downgrade(&shared));
     (Question(shared), reply)
 }
@@ -45,5 +48,38 @@ impl<T> Reply<T> {
             *shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
             (shared.waker)();
         }
+    }
+}
+
+/// A question that a job of a pool answers.
+pub(super) struct Pending<T> {
+    question: Question<T>,
+    job: Option<Job>,
+    /// When the job is told to hurry; `None` when it was.
+    hurry_at: Option<Instant>,
+}
+
+impl<T> Pending<T> {
+    /// `job`: `None`, where it is answered already.
+    pub(super) fn new(question: Question<T>, job: Option<Job>, now: Instant) -> Self {
+        let hurry_at = if job.is_some() { now.checked_add(QUEUE_PATIENCE) } else { None };
+        Self { question, job, hurry_at }
+    }
+
+    /// The answer, once it has come.
+    pub(super) fn step(&mut self, now: Instant) -> Option<T> {
+        let answer = self.question.take();
+        if answer.is_none()
+            && self.hurry_at.take_if(|at| now >= *at).is_some()
+            && let Some(job) = &self.job
+        {
+            job.hurry();
+        }
+        answer
+    }
+
+    /// When [`Pending::step`] has something to do although no answer has come.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.hurry_at
     }
 }

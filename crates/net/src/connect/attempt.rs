@@ -136,9 +136,9 @@ impl Attempt {
             self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Start => {
                     let resolve = self.options.resolve.as_ref();
-                    Stage::Resolve(Lookup::begin(self.route.url(), resolve, &self.waker, now)?)
+                    Stage::Resolve(Lookup::begin(self.route.url(), resolve, &self.waker, now))
                 }
-                Stage::Resolve(mut lookup) => match lookup.step(self.route.url(), now)? {
+                Stage::Resolve(mut lookup) => match lookup.step(self.route.url(), &self.waker, now)? {
                     Poll::Ready(addresses) => Stage::Dial(Dial::new(&addresses, Tcp, now)),
                     Poll::Pending => return self.wait_in(Stage::Resolve(lookup)),
                 },
@@ -211,7 +211,8 @@ impl Attempt {
 impl Stage {
     fn step(&self) -> Step {
         match self {
-            Self::Start | Self::Resolve(_) => Step::Resolve,
+            Self::Resolve(lookup) => lookup.waits_for(),
+            Self::Start => Step::Resolve,
             Self::Dial(_) => Step::Dial,
             Self::Secure(..) => Step::Secure,
             Self::Upgrade(..) | Self::Over => Step::Upgrade,

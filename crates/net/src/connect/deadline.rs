@@ -11,7 +11,9 @@ use crate::error::{Error, ErrorKind};
 /// What an attempt is doing, as a time-out names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// DNS has been asked for the host's addresses.
+    /// The program's function `resolve` has been asked for the host's addresses.
+    AskProgram,
+    /// DNS has been asked for them.
     Resolve,
     /// TCP connections to one or more addresses have been started.
     Dial,
@@ -25,6 +27,7 @@ impl Step {
     /// The step as a part of the sentence "... still SOMETHING when the time was over".
     fn text(self) -> &'static str {
         match self {
+            Self::AskProgram => "waiting for the program's function resolve",
             Self::Resolve => "looking up its address",
             Self::Dial => "connecting over TCP",
             Self::Secure => "setting up TLS",
@@ -81,6 +84,7 @@ mod tests {
         let just_before = now + Duration::from_millis(1500) - Duration::from_nanos(1);
         assert!(deadline.check(just_before, &url, Step::Dial).is_ok());
         for (step, words) in [
+            (Step::AskProgram, "function resolve"),
             (Step::Resolve, "looking up its address"),
             (Step::Dial, "over TCP"),
             (Step::Secure, "setting up TLS"),

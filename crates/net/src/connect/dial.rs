@@ -17,6 +17,7 @@ use rustix::net::{
 };
 use sunsocket_wire::Url;
 
+use super::plain;
 use crate::error::{Error, ErrorKind};
 
 /// How long a connection goes unrivalled (section 8 of RFC 8305 recommends 250 ms).
@@ -134,7 +135,8 @@ fn explain(url: &Url, refusals: &[(SocketAddr, io::Error)]) -> String {
     } else {
         ""
     };
-    let said: Vec<String> = refusals.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+    let said: Vec<String> =
+        refusals.iter().map(|(address, error)| format!("{address}: {}", plain(error))).collect();
     format!("cannot connect to {url}: no address answers ({}){hint}", said.join(", "))
 }
 

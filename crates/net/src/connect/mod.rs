@@ -3,7 +3,7 @@
 //!
 //! [`attempt::Attempt`] joins these steps into one state machine that never waits. It knows neither clock nor thread: who drives
 //! it tells it the time and waits in its place. [`connect`] does so on the calling thread (`blocking`). One deadline
-//! covers all steps (`deadline`); what only another thread can say is asked for (`asking`, `names`).
+//! covers all steps (`deadline`); what only another thread can say is asked for (`asking`, `names`), on a `pool` of threads.
 
 mod asking;
 mod attempt;
@@ -13,6 +13,7 @@ mod deadline;
 mod dial;
 mod hint;
 mod names;
+mod pool;
 mod redirect;
 mod resolve;
 mod secure;
@@ -83,10 +84,19 @@ pub(crate) fn spawn(connecting: impl FnOnce() + Send + 'static) -> Result<(), Er
     }
 }
 
+/// What the operating system says, without the number that Rust puts behind it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error ").map_or(text.as_str(), |(said, _)| said).to_owned()
+}
+
 /// TCP or TLS failed under us.
 fn lost(url: &Url, error: &io::Error) -> Error {
     if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return tls::explain(url, problem);
     }
-    Error::new(ErrorKind::Connect, format!("cannot connect to {url}: the connection was lost ({error})"))
+    Error::new(
+        ErrorKind::Connect,
+        format!("cannot connect to {url}: the connection was lost ({})", plain(error)),
+    )
 }

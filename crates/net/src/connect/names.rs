@@ -1,67 +1,93 @@
-//! What DNS says of a host's name: a small pool of threads, shared by everything that connects in this process.
+//! What DNS says of a host's name, and what a program's own function says: asked on a small pool of threads for each,
+//! which everything that connects in this process shares.
 //!
-//! The system's resolver cannot be interrupted, and takes half a minute over a name whose servers do not answer. So:
+//! The system's resolver cannot be interrupted, and takes half a minute over a name whose servers do not answer. So a
+//! name is looked up once for everybody who asks for it meanwhile, by a [`Pool`] that slow names do not use up at once.
+//! Functions have a pool of their own: one that never returns keeps no name from being looked up.
 //!
-//! - Who asks does not wait: the answer is stored and the asker is woken ([`super::asking`]).
-//! - A name is looked up once for everybody who asks for it meanwhile. A look-up that nobody wants any more is not begun;
-//!   one that was begun is left to finish.
-//! - [`FEW`] threads are started on demand. A name that is still in the queue after [`QUEUE_PATIENCE`] may have one more
-//!   thread ([`Names::hurry`]), up to [`MOST`] in all: slow names delay others by a second, and bind no more than that
-//!   many threads. Past it a name waits for as long as its connect's `open_timeout` lets it.
-//! - A thread that has had nothing to do for [`IDLE`] ends.
-//! - The child of a fork begins with a pool of its own: neither the threads nor a lock that they held would ever come
-//!   back there.
+//! The child of a fork begins with pools of its own: neither the threads nor a lock that they held would ever come back
+//! there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
-use std::{io, thread};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
-use super::asking::{Question, Reply, Waker, question};
+use super::asking::{Pending, Reply, Waker, question};
+use super::pool::{Job, Pool};
+use crate::error::{Error, ErrorKind};
 use crate::fork;
-
-/// Threads that are started without hesitation: look-ups wait for the network, so they cost no processor.
-const FEW: usize = 8;
-/// Threads at the most, however many names are slow.
-const MOST: usize = 64;
-/// How long a name stays in the queue before it may have one more thread.
-pub(super) const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a thread waits for the next name.
-const IDLE: Duration = Duration::from_secs(5);
+use crate::options::ResolveFunction;
 
 /// The addresses of a name, with port 0; or why there is none.
 pub(super) type Answer = Result<Vec<SocketAddr>, String>;
-
-/// How a name is looked up.
-type Resolver = fn(&str) -> Answer;
+/// What a program's own function says; `None` leaves the question to DNS.
+pub(super) type OwnAnswer = Result<Option<Vec<SocketAddr>>, Error>;
 
 /// Asks DNS for the addresses of `host`; `waker` is called when the answer is there.
-pub(super) fn ask(host: &str, waker: &Waker) -> Question<Answer> {
-    pool().ask(host, waker)
+pub(super) fn ask(host: &str, waker: &Waker, now: Instant) -> Pending<Answer> {
+    pools().names.ask(host, waker, now)
 }
 
-/// The name was asked for [`QUEUE_PATIENCE`] ago, and there is no answer.
-pub(super) fn hurry(host: &str) {
-    pool().hurry(host);
+/// Asks a program's own function.
+pub(super) fn ask_function(
+    function: &ResolveFunction,
+    host: &str,
+    port: u16,
+    waker: &Waker,
+    now: Instant,
+) -> Pending<OwnAnswer> {
+    let (question, reply) = question(waker);
+    let (function, its_host) = (Arc::clone(function), host.to_owned());
+    let run = move || {
+        if reply.is_wanted() {
+            // A panic would leave whoever asked without an answer, and the pool without a thread.
+            let answer = panic::catch_unwind(AssertUnwindSafe(|| function(&its_host, port)));
+            reply.answer(answer.unwrap_or_else(|_| {
+                let text = format!("the function resolve panicked when it was asked for {its_host:?}");
+                Err(Error::new(ErrorKind::Connect, text))
+            }));
+        }
+    };
+    match pools().functions.submit(run) {
+        Ok(job) => Pending::new(question, Some(job), now),
+        Err(error) => {
+            let (question, reply) = self::question(waker);
+            let text = format!("cannot ask the function resolve for {host:?}: {}", no_thread(&error));
+            reply.answer(Err(Error::new(ErrorKind::Connect, text)));
+            Pending::new(question, None, now)
+        }
+    }
 }
 
-/// The pool of one process, and behind it that of the first child of a fork that this one is an ancestor of.
+fn no_thread(error: &io::Error) -> String {
+    format!("no thread can be started for it: {error}")
+}
+
+/// The pools of a process.
+struct Pools {
+    names: Arc<Names>,
+    functions: Arc<Pool>,
+}
+
+/// The pools of one process, and behind them those of the child of a fork that is now this process.
 struct Generation {
     number: u32,
-    names: OnceLock<Arc<Names>>,
+    pools: OnceLock<Pools>,
     child: OnceLock<Box<Generation>>,
 }
 
 impl Generation {
     const fn new(number: u32) -> Self {
-        Self { number, names: OnceLock::new(), child: OnceLock::new() }
+        Self { number, pools: OnceLock::new(), child: OnceLock::new() }
     }
 }
 
 static FIRST: Generation = Generation::new(0);
 
-fn pool() -> &'static Arc<Names> {
+fn pools() -> &'static Pools {
     let current = fork::generation();
     let mut generation = &FIRST;
     while generation.number != current {
@@ -69,10 +95,13 @@ fn pool() -> &'static Arc<Names> {
         let Some(child) = generation.child.get() else { break };
         generation = child;
     }
-    generation.names.get_or_init(|| Arc::new(Names::new(look_up)))
+    generation.pools.get_or_init(|| Pools {
+        names: Arc::new(Names::new(look_up)),
+        functions: Arc::new(Pool::new("sunsocket-ask")),
+    })
 }
 
-/// Leaves the parent's pool alone from here on. To be called in the child, before it has another thread.
+/// Leaves the parent's pools alone from here on. To be called in the child, before it has another thread.
 pub(crate) fn after_fork_in_child() {
     let mut generation = &FIRST;
     while let Some(child) = generation.child.get() {
@@ -87,130 +116,83 @@ fn look_up(host: &str) -> Answer {
     found.map_err(|error| error.to_string())
 }
 
+/// Names that are asked for, each once.
 struct Names {
-    resolver: Resolver,
-    state: Mutex<State>,
-    /// There is a name in the queue.
-    queued: Condvar,
+    /// How a name is looked up.
+    resolver: fn(&str) -> Answer,
+    pool: Arc<Pool>,
+    /// Every name that is in the pool's queue or being looked up.
+    asked: Mutex<HashMap<String, Asked>>,
 }
 
-#[derive(Default)]
-struct State {
-    /// Who asked for each name that is in the queue or being looked up.
-    asked: HashMap<String, Vec<Reply<Answer>>>,
-    queue: VecDeque<String>,
-    threads: usize,
-    /// Threads that wait for a name.
-    idle: usize,
+struct Asked {
+    job: Job,
+    replies: Vec<Reply<Answer>>,
 }
 
 impl Names {
-    fn new(resolver: Resolver) -> Self {
-        Self { resolver, state: Mutex::default(), queued: Condvar::new() }
+    fn new(resolver: fn(&str) -> Answer) -> Self {
+        Self { resolver, pool: Arc::new(Pool::new("sunsocket-dns")), asked: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> MutexGuard<'_, HashMap<String, Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(self: &Arc<Self>, host: &str, waker: &Waker) -> Question<Answer> {
-        let (question, reply) = question(Arc::clone(waker));
-        let mut state = self.state();
-        if let Some(others) = state.asked.get_mut(host) {
-            others.push(reply);
-            return question;
+    fn ask(self: &Arc<Self>, host: &str, waker: &Waker, now: Instant) -> Pending<Answer> {
+        let (question, reply) = question(waker);
+        let mut asked = self.asked();
+        if let Some(others) = asked.get_mut(host) {
+            others.replies.push(reply);
+            return Pending::new(question, Some(others.job.clone()), now);
         }
-        state.asked.insert(host.to_owned(), vec![reply]);
-        state.queue.push_back(host.to_owned());
-        if state.idle >= state.queue.len() {
-            self.queued.notify_one();
-            return question;
-        }
-        if state.threads < FEW {
-            self.start_thread(state);
-        }
-        question
-    }
-
-    fn hurry(self: &Arc<Self>, host: &str) {
-        let state = self.state();
-        if state.threads < MOST && state.queue.iter().any(|queued| queued == host) {
-            self.start_thread(state);
-        }
-    }
-
-    /// Where the system has no thread left, those that there are come to the queue's names in the end; without any, all
-    /// who ask are told.
-    fn start_thread(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        state.threads += 1;
-        let pool = Arc::clone(self);
-        let started =
-            thread::Builder::new().name("sunsocket-dns".to_owned()).spawn(move || pool.look_up_names());
-        let Err(error) = started else { return };
-        state.threads -= 1;
-        if state.threads > 0 {
-            return;
-        }
-        state.queue.clear();
-        let unanswered = std::mem::take(&mut state.asked);
-        drop(state);
-        for reply in unanswered.into_values().flatten() {
-            reply.answer(Err(no_thread(&error)));
-        }
-    }
-
-    /// What each thread does.
-    fn look_up_names(&self) {
-        let mut state = self.state();
-        loop {
-            let Some(host) = state.queue.pop_front() else {
-                state.idle += 1;
-                let (woken, waited) =
-                    self.queued.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
-                state = woken;
-                state.idle -= 1;
-                if waited.timed_out() && state.queue.is_empty() {
-                    state.threads -= 1;
-                    return;
-                }
-                continue;
-            };
-            let is_wanted = state.asked.get(&host).is_some_and(|asked| asked.iter().any(Reply::is_wanted));
-            if !is_wanted {
-                state.asked.remove(&host);
-                continue;
+        let (names, its_host) = (Arc::clone(self), host.to_owned());
+        // It cannot end before it stands in the table: the table's lock is held.
+        match self.pool.submit(move || names.look_up(&its_host)) {
+            Ok(job) => {
+                asked.insert(host.to_owned(), Asked { job: job.clone(), replies: vec![reply] });
+                Pending::new(question, Some(job), now)
             }
-            drop(state);
-            let answer = (self.resolver)(&host);
-            let replies = self.state().asked.remove(&host).unwrap_or_default();
-            for reply in replies {
-                reply.answer(answer.clone());
+            Err(error) => {
+                drop(asked);
+                reply.answer(Err(no_thread(&error)));
+                Pending::new(question, None, now)
             }
-            state = self.state();
         }
     }
-}
 
-fn no_thread(error: &io::Error) -> String {
-    format!("no thread can be started to look it up: {error}")
+    /// The job.
+    fn look_up(&self, host: &str) {
+        let is_wanted = |asked: &Asked| asked.replies.iter().any(Reply::is_wanted);
+        {
+            let mut asked = self.asked();
+            if !asked.get(host).is_some_and(is_wanted) {
+                asked.remove(host);
+                return;
+            }
+        }
+        let answer = (self.resolver)(host);
+        let replies = self.asked().remove(host).map(|asked| asked.replies).unwrap_or_default();
+        for reply in replies {
+            reply.answer(answer.clone());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
 
+    use super::super::pool::FEW;
     use super::*;
-
-    /// Names that are being looked up, in order, and the answers that the test gives: it decides when a look-up ends.
-    struct Desk {
-        begun: Receiver<(String, Sender<Answer>)>,
-    }
 
     type Begin = Sender<(String, Sender<Answer>)>;
 
+    /// Where the look-ups of each test report: their names end in the test's.
     static DESKS: Mutex<Vec<(&str, Begin)>> = Mutex::new(Vec::new());
 
-    /// Names end in the name of the test's desk.
+    /// A look-up that ends with the answer that the test gives.
     fn at_the_desk(host: &str) -> Answer {
         let begin = {
             let desks = DESKS.lock().expect("not poisoned");
@@ -222,27 +204,28 @@ mod tests {
         answer.recv().unwrap_or_else(|_| Err("nobody is at the desk".to_owned()))
     }
 
-    fn pool_with_desk(name: &'static str) -> (Arc<Names>, Desk) {
-        let (begin, begun) = channel();
-        DESKS.lock().expect("not poisoned").push((name, begin));
-        (Arc::new(Names::new(at_the_desk)), Desk { begun })
-    }
+    /// Look-ups that have begun, in order.
+    struct Desk(Receiver<(String, Sender<Answer>)>);
 
     impl Desk {
+        fn new(name: &'static str) -> (Arc<Names>, Self) {
+            let (begin, begun) = channel();
+            DESKS.lock().expect("not poisoned").push((name, begin));
+            (Arc::new(Names::new(at_the_desk)), Self(begun))
+        }
+
         fn next(&self) -> (String, Sender<Answer>) {
-            self.begun.recv_timeout(Duration::from_secs(10)).expect("a thread begins to look up a name")
+            self.0.recv_timeout(Duration::from_secs(10)).expect("a thread begins to look up a name")
         }
     }
 
     /// A waker, and what tells that it was called.
     fn waker() -> (Waker, Receiver<()>) {
         let (wake, woken) = channel();
-        (
-            Arc::new(move || {
-                let _ = wake.send(());
-            }),
-            woken,
-        )
+        let waker = move || {
+            let _ = wake.send(());
+        };
+        (Arc::new(waker), woken)
     }
 
     fn addresses() -> Vec<SocketAddr> {
@@ -251,96 +234,62 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_once_for_all_who_ask() {
-        let (pool, desk) = pool_with_desk("once.test");
+        let (names, desk) = Desk::new("once.test");
         let (waker, woken) = waker();
-        let questions: Vec<_> = (0..50).map(|_| pool.ask("once.test", &waker)).collect();
+        let now = Instant::now();
+        let mut all: Vec<_> = (0..50).map(|_| names.ask("once.test", &waker, now)).collect();
         let (host, give) = desk.next();
         assert_eq!(host, "once.test");
-        assert!(questions.iter().all(|question| question.take().is_none()));
+        assert!(all.iter_mut().all(|pending| pending.step(now).is_none()));
         give.send(Ok(addresses())).expect("the thread waits");
-        for question in questions {
+        for _ in &all {
             woken.recv_timeout(Duration::from_secs(10)).expect("each asker is woken");
-            drop(question);
         }
-        assert_eq!(pool.state().threads, 1);
-        assert!(desk.begun.try_recv().is_err());
+        assert!(all.iter_mut().all(|pending| pending.step(now) == Some(Ok(addresses()))));
+        assert!(desk.0.try_recv().is_err());
     }
 
     #[test]
-    fn a_later_asker_begins_anew() {
-        let (pool, desk) = pool_with_desk("anew.test");
+    fn who_asks_later_begins_anew() {
+        let (names, desk) = Desk::new("anew.test");
         for answer in [Err("not known".to_owned()), Ok(addresses())] {
             let (waker, woken) = waker();
-            let question = pool.ask("anew.test", &waker);
+            let mut pending = names.ask("anew.test", &waker, Instant::now());
             desk.next().1.send(answer.clone()).expect("the thread waits");
             woken.recv_timeout(Duration::from_secs(10)).expect("the asker is woken");
-            assert_eq!(question.take(), Some(answer));
+            assert_eq!(pending.step(Instant::now()), Some(answer));
         }
     }
 
     #[test]
-    fn slow_names_keep_others_waiting_for_their_patience_alone() {
-        let (pool, desk) = pool_with_desk("slow.test");
+    fn a_name_behind_slow_ones_waits_for_a_second() {
+        let (names, desk) = Desk::new("slow.test");
         let (waker, _woken) = waker();
-        let slow: Vec<_> = (0..FEW).map(|number| pool.ask(&format!("{number}.slow.test"), &waker)).collect();
-        let answers: Vec<_> = slow.iter().map(|_| desk.next().1).collect();
-        let _late = pool.ask("late.slow.test", &waker);
-        assert!(desk.begun.try_recv().is_err());
-        assert_eq!(pool.state().threads, FEW);
-        pool.hurry("late.slow.test");
-        let (host, give) = desk.next();
-        assert_eq!(host, "late.slow.test");
-        // It is being looked up: another thread would not help.
-        pool.hurry("late.slow.test");
-        assert_eq!(pool.state().threads, FEW + 1);
-        for give in answers.into_iter().chain([give]) {
-            give.send(Ok(addresses())).expect("the thread waits");
-        }
-    }
-
-    #[test]
-    fn threads_have_a_bound_and_the_queue_goes_on_in_its_order() {
-        let (pool, desk) = pool_with_desk("bound.test");
-        let (waker, _woken) = waker();
-        let names: Vec<String> = (0..MOST + 3).map(|number| format!("{number}.bound.test")).collect();
-        let _questions: Vec<_> = names.iter().map(|name| pool.ask(name, &waker)).collect();
-        names.iter().for_each(|name| pool.hurry(name));
-        let begun: Vec<_> = (0..MOST).map(|_| desk.next()).collect();
-        assert_eq!(pool.state().threads, MOST);
-        assert!(desk.begun.try_recv().is_err());
-        begun[7].1.send(Ok(addresses())).expect("the thread waits");
-        let (host, last) = desk.next();
-        assert_eq!(host, names[MOST]);
-        drop(last);
+        let now = Instant::now();
+        let _slow: Vec<_> =
+            (0..FEW).map(|number| names.ask(&format!("{number}.slow.test"), &waker, now)).collect();
+        let _answers: Vec<_> = (0..FEW).map(|_| desk.next()).collect();
+        let mut late = names.ask("late.slow.test", &waker, now);
+        let in_a_second = late.deadline().expect("it will hurry");
+        assert_eq!(in_a_second, now + Duration::from_secs(1));
+        assert_eq!(late.step(in_a_second - Duration::from_nanos(1)), None);
+        assert!(desk.0.try_recv().is_err());
+        assert_eq!(late.step(in_a_second), None);
+        assert_eq!(desk.next().0, "late.slow.test");
+        assert_eq!(late.deadline(), None);
     }
 
     #[test]
     fn what_nobody_wants_any_more_is_not_looked_up() {
-        let (pool, desk) = pool_with_desk("given-up.test");
+        let (names, desk) = Desk::new("given-up.test");
         let (waker, _woken) = waker();
+        let now = Instant::now();
         let _slow: Vec<_> =
-            (0..FEW).map(|number| pool.ask(&format!("{number}.given-up.test"), &waker)).collect();
+            (0..FEW).map(|number| names.ask(&format!("{number}.given-up.test"), &waker, now)).collect();
         let answers: Vec<_> = (0..FEW).map(|_| desk.next().1).collect();
-        drop(pool.ask("dropped.given-up.test", &waker));
-        let _kept = pool.ask("kept.given-up.test", &waker);
-        for give in &answers[..1] {
-            give.send(Ok(addresses())).expect("the thread waits");
-        }
+        drop(names.ask("dropped.given-up.test", &waker, now));
+        let _kept = names.ask("kept.given-up.test", &waker, now);
+        answers[0].send(Ok(addresses())).expect("the thread waits");
         assert_eq!(desk.next().0, "kept.given-up.test");
-    }
-
-    #[test]
-    fn an_idle_thread_takes_the_next_name() {
-        let (pool, desk) = pool_with_desk("idle.test");
-        for number in 0..FEW * 2 {
-            let (waker, woken) = waker();
-            let _question = pool.ask(&format!("{number}.idle.test"), &waker);
-            desk.next().1.send(Ok(addresses())).expect("the thread waits");
-            woken.recv_timeout(Duration::from_secs(10)).expect("the asker is woken");
-            while pool.state().idle == 0 {
-                thread::yield_now();
-            }
-        }
-        assert_eq!(pool.state().threads, 1);
     }
 }

@@ -6,76 +6,83 @@ use std::time::Instant;
 
 use sunsocket_wire::Url;
 
-use super::asking::{Question, Waker};
+use super::asking::{Pending, Waker};
+use super::deadline::Step;
 use super::names;
 use crate::error::{Error, ErrorKind};
 use crate::options::Resolve;
 
 /// A host's addresses, known or asked for.
 pub(super) enum Lookup {
-    /// As the program, or the host itself, says.
+    /// As the program's table, or the host itself, says.
     Known(Vec<SocketAddr>),
+    /// The program's function has been asked.
+    Function(Pending<names::OwnAnswer>),
     /// DNS has been asked.
-    Asked {
-        question: Question<names::Answer>,
-        /// When it is asked to hurry; `None` when it was.
-        hurry_at: Option<Instant>,
-    },
+    Name(Pending<names::Answer>),
 }
 
 impl Lookup {
     /// Begins to look up the addresses of `url`; `waker` is called when they come later.
-    ///
-    /// # Errors
-    /// What the program's own answer ends with.
-    pub(super) fn begin(
-        url: &Url,
-        own: Option<&Resolve>,
-        waker: &Waker,
-        now: Instant,
-    ) -> Result<Self, Error> {
-        let (host, port) = (url.host(), url.port());
-        if let Some(addresses) = own.map_or(Ok(None), |own| own(host, port))? {
-            return Ok(Self::Known(addresses));
+    pub(super) fn begin(url: &Url, own: Option<&Resolve>, waker: &Waker, now: Instant) -> Self {
+        match own {
+            None => Self::without_program(url, waker, now),
+            Some(Resolve::Table(table)) => match table(url.host(), url.port()) {
+                Some(addresses) => Self::Known(addresses),
+                None => Self::without_program(url, waker, now),
+            },
+            Some(Resolve::Function(function)) => {
+                Self::Function(names::ask_function(function, url.host(), url.port(), waker, now))
+            }
         }
+    }
+
+    /// Where the program has no answer.
+    fn without_program(url: &Url, waker: &Waker, now: Instant) -> Self {
         // The system alone knows the interfaces that the zone of an IPv6 address names.
         let host = url.host_with_zone();
-        Ok(match host.parse::<IpAddr>() {
-            Ok(address) => Self::Known(vec![SocketAddr::new(address, port)]),
-            Err(_) => {
-                let hurry_at = now.checked_add(names::QUEUE_PATIENCE);
-                Self::Asked { question: names::ask(&host, waker), hurry_at }
-            }
-        })
+        match host.parse::<IpAddr>() {
+            Ok(address) => Self::Known(vec![SocketAddr::new(address, url.port())]),
+            Err(_) => Self::Name(names::ask(&host, waker, now)),
+        }
     }
 
     /// Ready: at least one address.
     ///
     /// # Errors
-    /// `Connect` when the name is not known.
-    pub(super) fn step(&mut self, url: &Url, now: Instant) -> Poll<Result<Vec<SocketAddr>, Error>> {
-        let (host, port) = (url.host_with_zone(), url.port());
+    /// `Connect` when the name is not known; what the program's function ends with.
+    pub(super) fn step(
+        &mut self,
+        url: &Url,
+        waker: &Waker,
+        now: Instant,
+    ) -> Poll<Result<Vec<SocketAddr>, Error>> {
+        let host = url.host_with_zone();
         let failed =
             |text: String| Error::new(ErrorKind::Connect, format!("cannot connect to {url}: {text}"));
-        let addresses = match self {
-            Self::Known(addresses) => std::mem::take(addresses),
-            Self::Asked { question, hurry_at } => match question.take() {
-                None => {
-                    if hurry_at.take_if(|at| now >= *at).is_some() {
-                        names::hurry(&host);
+        let addresses = loop {
+            match self {
+                Self::Known(addresses) => break std::mem::take(addresses),
+                Self::Function(pending) => match pending.step(now) {
+                    None => return Poll::Pending,
+                    Some(answer) => match answer? {
+                        Some(addresses) => break addresses,
+                        None => *self = Self::without_program(url, waker, now),
+                    },
+                },
+                Self::Name(pending) => match pending.step(now) {
+                    None => return Poll::Pending,
+                    Some(Ok(mut addresses)) => {
+                        addresses.iter_mut().for_each(|address| address.set_port(url.port()));
+                        break addresses;
                     }
-                    return Poll::Pending;
-                }
-                Some(Ok(mut addresses)) => {
-                    addresses.iter_mut().for_each(|address| address.set_port(port));
-                    addresses
-                }
-                Some(Err(error)) => {
-                    return Poll::Ready(Err(failed(format!(
-                        "its host {host:?} was not found ({error}); check the name, or give it with resolve"
-                    ))));
-                }
-            },
+                    Some(Err(error)) => {
+                        return Poll::Ready(Err(failed(format!(
+                            "its host {host:?} was not found ({error}); check the name, or give it with resolve"
+                        ))));
+                    }
+                },
+            }
         };
         if addresses.is_empty() {
             return Poll::Ready(Err(failed(format!("its host {host:?} has no address"))));
@@ -87,8 +94,14 @@ impl Lookup {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Known(_) => None,
-            Self::Asked { hurry_at, .. } => *hurry_at,
+            Self::Function(pending) => pending.deadline(),
+            Self::Name(pending) => pending.deadline(),
         }
+    }
+
+    /// What a time-out interrupts.
+    pub(super) fn waits_for(&self) -> Step {
+        if matches!(self, Self::Function(_)) { Step::AskProgram } else { Step::Resolve }
     }
 }
 
@@ -106,9 +119,9 @@ mod tests {
             let _ = sender.send(());
         });
         let now = Instant::now();
-        let mut lookup = Lookup::begin(&url, None, &waker, now)?;
+        let mut lookup = Lookup::begin(&url, None, &waker, now);
         loop {
-            if let Poll::Ready(found) = lookup.step(&url, now) {
+            if let Poll::Ready(found) = lookup.step(&url, &waker, now) {
                 return found;
             }
             answered.recv().expect("an answer comes");

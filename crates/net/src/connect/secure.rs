@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use sunsocket_wire::Url;
 
+use super::plain;
 use crate::error::{Error, ErrorKind};
 use crate::io::Transport;
 use crate::poller::Interest;
@@ -55,7 +56,7 @@ fn explain(url: &Url, error: &io::Error) -> Error {
          ws:// in place of wss://"
             .to_owned()
     } else {
-        format!("the connection was lost during the TLS handshake ({error})")
+        format!("the connection was lost during the TLS handshake ({})", plain(error))
     };
     Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
 }

@@ -44,7 +44,7 @@ fn greeting() -> Server {
 
 fn leading_to(addresses: Vec<SocketAddr>) -> ConnectOptions {
     let mut options = options("ws://example.test/");
-    options.resolve = Some(Arc::new(move |_, _| Ok(Some(addresses.clone()))));
+    options.resolve = Some(Resolve::Table(Arc::new(move |_, _| Some(addresses.clone()))));
     options
 }
 
@@ -65,10 +65,10 @@ fn the_program_s_own_addresses_come_before_dns() {
     let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
     let (address, asked_there) = (server.address, Arc::clone(&asked));
     let mut options = options("ws://example.test:8123/");
-    options.resolve = Some(Arc::new(move |host, port| {
+    options.resolve = Some(Resolve::Table(Arc::new(move |host, port| {
         asked_there.lock().expect("not poisoned").push((host.to_owned(), port));
-        Ok(Some(vec![address]))
-    }));
+        Some(vec![address])
+    })));
     open(&options).expect("listens");
     assert_eq!(*asked.lock().expect("not poisoned"), [("example.test".to_owned(), 8123)]);
     server.join();
@@ -78,10 +78,10 @@ fn the_program_s_own_addresses_come_before_dns() {
 #[test]
 fn the_program_s_own_failure_ends_connecting_without_dns() {
     let mut options = options("ws://localhost:1/");
-    options.resolve = Some(Arc::new(|host, _| {
+    options.resolve = Some(Resolve::Function(Arc::new(|host, _| {
         let cause = Arc::new(host.to_owned());
         Err(Error::caused(ErrorKind::Connect, "no table", cause))
-    }));
+    })));
     let error = refused(&options, ErrorKind::Connect);
     assert_says(&error, &["no table"]);
     let cause = error.cause().and_then(|cause| cause.downcast_ref::<String>());

@@ -21,6 +21,7 @@ use sha1::{Digest, Sha1};
 use sunsocket_wire::Credentials;
 
 use super::*;
+use crate::options::Resolve;
 
 /// A thread that serves one connection.
 struct Server {
@@ -44,7 +45,7 @@ impl Server {
     fn options(&self, scheme: &str, host: &str) -> ConnectOptions {
         let address = self.address;
         let mut options = options(&format!("{scheme}://{host}/chat?x=y"));
-        options.resolve = Some(Arc::new(move |_, _| Ok(Some(vec![address]))));
+        options.resolve = Some(Resolve::Table(Arc::new(move |_, _| Some(vec![address]))));
         options
     }
 

@@ -68,7 +68,7 @@ fn listener() -> (TcpListener, ConnectOptions) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let mut options = options("ws://example.test/");
-    options.resolve = Some(Arc::new(move |_, _| Ok(Some(vec![address]))));
+    options.resolve = Some(Resolve::Table(Arc::new(move |_, _| Some(vec![address]))));
     options.open_timeout = Some(Duration::from_millis(300));
     (listener, options)
 }
@@ -107,7 +107,7 @@ fn a_silent_address_is_waited_for_until_the_deadline() {
     let silent = Silent::new();
     let (_listener, mut options) = listener();
     let address = silent.address;
-    options.resolve = Some(Arc::new(move |_, _| Ok(Some(vec![address]))));
+    options.resolve = Some(Resolve::Table(Arc::new(move |_, _| Some(vec![address]))));
     let mut stepped = Stepped::new(options);
     assert!(stepped.step().is_none());
     assert_eq!(stepped.patience(), Some(300));
@@ -196,6 +196,59 @@ fn an_answer_of_dns_wakes_the_driver() {
     assert!(stepped.step().is_none());
     accept(&listener);
     assert!(stepped.woken.try_recv().is_err(), "once is enough");
+}
+
+/// A program's function that answers when the test lets it, and what tells it to.
+fn function(addresses: Option<Vec<SocketAddr>>) -> (Option<Resolve>, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel();
+    let wait = std::sync::Mutex::new(wait);
+    let function = move |_: &str, _| {
+        // It fails when the test is over.
+        let _ = wait.lock().expect("not poisoned").recv();
+        Ok(addresses.clone())
+    };
+    (Some(Resolve::Function(Arc::new(function))), go)
+}
+
+#[test]
+fn the_time_goes_on_while_a_function_of_the_program_runs() {
+    let (_listener, mut options) = listener();
+    let (resolve, _go) = function(None);
+    options.resolve = resolve;
+    let mut stepped = Stepped::new(options);
+    assert!(stepped.step().is_none());
+    assert_eq!(stepped.patience(), Some(300));
+    assert!(stepped.step_after(299).is_none());
+    let error = failure(stepped.step_after(1));
+    assert_eq!(error.kind(), ErrorKind::ConnectTimeout);
+    assert_says(&error, &["still waiting for the program's function resolve", "open_timeout (0.3 s)"]);
+}
+
+#[test]
+fn a_function_s_answer_wakes_the_driver_and_none_leaves_the_question_open() {
+    let (listener, mut options) = listener();
+    let address = listener.local_addr().expect("bound");
+    options.url = Url::parse(&format!("ws://{address}/")).expect("valid");
+    for addresses in [Some(vec![address]), None] {
+        let (resolve, go) = function(addresses);
+        options.resolve = resolve;
+        let mut stepped = Stepped::new(options.clone());
+        assert!(stepped.step().is_none());
+        go.send(()).expect("the function waits");
+        stepped.woken.recv_timeout(Duration::from_secs(10)).expect("the function has answered");
+        assert!(stepped.step().is_none());
+        accept(&listener);
+    }
+}
+
+#[test]
+fn a_function_that_panics_is_an_answer() {
+    let (_listener, mut options) = listener();
+    options.resolve = Some(Resolve::Function(Arc::new(|_, _| panic!("as the test wants it"))));
+    let mut stepped = Stepped::new(options);
+    assert!(stepped.step().is_none());
+    stepped.woken.recv_timeout(Duration::from_secs(10)).expect("the panic is told");
+    assert_says(&failure(stepped.step()), &["resolve panicked", "example.test"]);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn no_answer_is_told() {
 fn bad_arguments_are_found_before_anything_is_sent() {
     let bad = |change: &dyn Fn(&mut ConnectOptions), kind: ErrorKind| {
         let mut options = options("wss://example.test/");
-        options.resolve = Some(Arc::new(|_, _| panic!("nothing may be looked up")));
+        options.resolve = Some(Resolve::Table(Arc::new(|_, _| panic!("nothing may be looked up"))));
         change(&mut options);
         let error = prepare(&Arc::new(options.clone())).expect_err("cannot be used");
         assert_eq!(error.kind(), kind, "{error}");
