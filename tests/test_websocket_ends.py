@@ -116,15 +116,38 @@ def test_a_timeout_that_is_none_is_refused_even_when_nothing_is_waited_for(face,
     face.run(test)
 
 
+NAMES = ("open_timeout", "close_timeout", "ping_interval", "ping_timeout")
+
+
 def test_a_timeout_without_end_is_none(face, echo):
     async def test():
-        ws = await face.connect(echo.url)
-        for timeout in (float("inf"), 1e300, 10**15):
+        for timeout in (float("inf"), 1e300, 10**15, 1e9, 999_999_999):
+            ws = await face.connect(echo.url, **dict.fromkeys(NAMES, timeout))
             ws.Send("x")
             assert await face.do(ws.recv(timeout)) == "x"
             ws.Send("y")
             assert await face.do(ws.OnMessage.Wait(timeout)) == "y"
             assert await face.do(ws.ping(timeout=timeout)) > 0
+            ws.Send("z")
+            assert await streamed(ws.recv_streaming(timeout)) == ["z"]
+            ws.Close()
+            await face.do(ws.OnClose.Wait(timeout))
+
+    face.run(test)
+
+
+async def streamed(pieces):
+    if hasattr(pieces, "__aiter__"):
+        return [piece async for piece in pieces]
+    return list(pieces)
+
+
+def test_a_stream_refuses_a_timeout_that_is_none(face, echo):
+    async def test():
+        ws = await face.connect(echo.url)
+        for timeout, error in [(-1, ValueError), (float("nan"), ValueError), ("1", TypeError)]:
+            with pytest.raises(error, match="a timeout is a number of seconds"):
+                ws.recv_streaming(timeout)
         ws.Close()
 
     face.run(test)

@@ -35,7 +35,7 @@ class Options:
         close_timeout: float,
         ping_interval: float | None,
         ping_timeout: float | None,
-        compression: tuple[int, int, int, int, bool, bool] | None,
+        compression: tuple[int, int, int | None, int, bool, bool] | None,
         max_message_size: int | None,
         max_fragment_size: int | None,
         max_held: tuple[int, int],
@@ -84,7 +84,7 @@ class Socket:
 
         Raises:
             TypeError: The message is none of these.
-            ValueError: It is to be text and has no valid UTF-8 form.
+            ValueError: It is to be text and has no valid UTF-8 form, or it is a buffer of Python objects or pointers.
             ConnectionClosed: The connection is closing or closed.
         """
     def Close(self, code: int = 1000, reason: str = "") -> None:
@@ -320,7 +320,7 @@ def run_script(
     server_hostname: str | None,
     verify: bool,
     headers: list[tuple[str, str]],
-    compression: tuple[int, int, int, int, bool, bool] | None,
+    compression: tuple[int, int, int | None, int, bool, bool] | None,
     max_redirects: int,
     redirect_headers: list[str],
     color: bool,

@@ -234,7 +234,7 @@ def check_timeout(timeout: float | None) -> float | None:
     return timeout if timeout < _NEVER else None
 
 
-#: Seconds: thirty years are no timeout.
+#: Seconds from which on a time has no end: thirty years.
 _NEVER = 1e9
 
 
@@ -244,9 +244,11 @@ def _seconds(name: str, value: Any, *, optional: bool) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         none = " or None" if optional else ""
         raise TypeError(f"{name} is a number of seconds{none}, not {type(value).__name__}")
-    if not 0 <= value < _NEVER:
+    if not value >= 0:
         raise ValueError(f"{name} is a number of seconds from 0 up, not {value}")
-    return float(value)
+    if value < _NEVER:
+        return float(value)
+    return None if optional else _NEVER
 
 
 def _positive(name: str, value: Any) -> float | None:

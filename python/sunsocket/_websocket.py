@@ -102,7 +102,7 @@ class WebSocket(Base):
             ConnectionClosed: The connection closed before the message was complete.
             RuntimeError: OnMessage has a handler, or a message is being received in pieces already.
         """
-        return _pieces.receive(self, timeout)
+        return _pieces.receive(self, _options.check_timeout(timeout))
 
     def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong (RFC 6455 section 5.5.2).

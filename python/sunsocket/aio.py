@@ -334,7 +334,7 @@ class WebSocket(Base):
 
         ``async for piece in ws.recv_streaming()``
         """
-        return _pieces.AsyncReceive(self, timeout)
+        return _pieces.AsyncReceive(self, _options.check_timeout(timeout))
 
     async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""

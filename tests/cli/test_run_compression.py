@@ -13,6 +13,7 @@ SCRIPT = "local ws = WebSocket.connect((...)); ws:Close()"
         ((), "permessage-deflate; client_max_window_bits"),
         (("--compression", "deflate"), "permessage-deflate; client_max_window_bits"),
         (("--compression", "none"), ""),
+        (("--compression", "deflate; client_max_window_bits=none"), "permessage-deflate"),
         (
             ("--compression", "deflate; client_no_context_takeover; server_max_window_bits=9"),
             "permessage-deflate; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits",
@@ -44,6 +45,7 @@ def test_the_offer_is_what_the_flag_says(run_luau, raw_server, flags, offered):
         ("none; client_no_context_takeover", 'compression is "none" or "deflate"'),
         ("deflate; window_bits=9", "compression has no parameter 'window_bits=9'"),
         ("deflate; server_no_context_takeover=1", "compression has no parameter 'server_no_context_takeover=1'"),
+        ("deflate; server_max_window_bits=none", "compression has no parameter 'server_max_window_bits=none'"),
         ("deflate; server_max_window_bits=16", "server_window_bits is a number from 9 to 15, not 16"),
     ],
 )

@@ -98,7 +98,7 @@ fn credentials(user: String, password: String) -> PyResult<Credentials> {
 }
 
 /// Level, memory level, window bits and context takeover of the client and of the server.
-pub(crate) type Offer = (u8, u8, u8, u8, bool, bool);
+pub(crate) type Offer = (u8, u8, Option<u8>, u8, bool, bool);
 
 pub(crate) fn offer(offer: Offer) -> DeflateOffer {
     let (level, memory_level, client_window_bits, server_window_bits, client_takeover, server_takeover) =

@@ -65,6 +65,7 @@ impl<'a, 'py> Outgoing<'a, 'py> {
             Self::Borrowed(kind, message.as_bytes())
         } else {
             let view = PyMemoryView::from(message).map_err(|_| not_a_message(message))?;
+            refuse_addresses(&view.getattr(pyo3::intern!(message.py(), "format"))?.extract::<String>()?)?;
             // It may be changed while the GIL is released, or not be in one piece: send what it holds now.
             Self::Copied(kind, view.call_method0("tobytes")?.cast_into::<PyBytes>()?)
         };
@@ -92,6 +93,23 @@ impl<'a, 'py> Outgoing<'a, 'py> {
 pub(crate) fn is_iterable(given: &Bound<'_, PyAny>) -> bool {
     let has = |name: &str| given.hasattr(name).unwrap_or(false);
     (has("__iter__") || has("__aiter__")) && !has("keys") && !given.is_instance_of::<PyString>()
+}
+
+/// A buffer of Python objects, as numpy's of `dtype=object`, holds their addresses in this process: they mean nothing to a
+/// server, and tell it where our memory is.
+fn refuse_addresses(format: &str) -> PyResult<()> {
+    // PEP 3118: names of fields stand between colons. `Z` before a type is a complex number of it, alone it is a pointer.
+    let types: String = format.split(':').step_by(2).collect();
+    let complex = ["Zf", "Zd", "Zg"].iter().fold(types.clone(), |types, complex| types.replace(complex, ""));
+    // No TypeError: an array can be gone through, but nobody means a message of which each object is a piece.
+    match complex.chars().find(|c| "O&PXzZ".contains(*c)) {
+        None => Ok(()),
+        Some(kind) => Err(PyValueError::new_err(format!(
+            "cannot send a buffer that holds {} (buffer format {format:?}): their addresses mean something in this process alone; send what they \
+             stand for, as bytes",
+            if kind == 'O' { "Python objects" } else { "pointers" }
+        ))),
+    }
 }
 
 fn not_a_message(given: &Bound<'_, PyAny>) -> PyErr {

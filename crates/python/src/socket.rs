@@ -161,7 +161,7 @@ impl Socket {
     ///
     /// Raises:
     ///     TypeError: The message is none of these.
-    ///     ValueError: It is to be text and has no valid UTF-8 form.
+    ///     ValueError: It is to be text and has no valid UTF-8 form, or it is a buffer of Python objects or pointers.
     ///     ConnectionClosed: The connection is closing or closed.
     #[pyo3(name = "Send", signature = (message, text=None, compress=None))]
     fn send<'py>(

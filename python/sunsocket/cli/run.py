@@ -74,7 +74,7 @@ def _header(text: str) -> tuple[str, str]:
     return header
 
 
-def _compression(text: str) -> tuple[int, int, int, int, bool, bool] | None:
+def _compression(text: str) -> _deflate.Offer | None:
     try:
         return _deflate.offer(_deflate.parse(text))
     except ValueError as error:

@@ -75,8 +75,9 @@ impl Inflater {
     /// As [`Inflater::decompress`].
     pub(crate) fn finish(&mut self, message: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
         if !std::mem::take(&mut self.begun) {
-            // Not even the one byte that an empty message is compressed to (7.2.3.6).
-            return Err(Failure::Broken);
+            // Not even the one byte that an empty message is compressed to (7.2.3.6), and still nothing else than an empty
+            // one. The tail alone would leave the context inside a block, and the next message would be misread.
+            return Ok(());
         }
         let bits = self.agreed.server_window_bits;
         let context = self.context.get_or_insert_with(|| Box::new(Context::new(bits)));
@@ -201,9 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn no_bytes_at_all_are_an_empty_message_and_leave_the_context_alone() {
+        let mut inflater = inflater(true);
+        assert_eq!(whole(&mut inflater, b"", 0).as_deref(), Ok(&b""[..]));
+        assert_eq!(
+            whole(&mut inflater, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], 100).as_deref(),
+            Ok(&b"Hello"[..])
+        );
+        assert_eq!(whole(&mut inflater, b"", 0).as_deref(), Ok(&b""[..]));
+        // This one looks back over the empty message.
+        assert_eq!(whole(&mut inflater, &[0xf2, 0x00, 0x11, 0x00, 0x00], 100).as_deref(), Ok(&b"Hello"[..]));
+    }
+
+    #[test]
     fn what_is_not_deflate_is_refused() {
         assert_eq!(whole(&mut inflater(true), &[0x07], 100), Err(Failure::Broken));
-        assert_eq!(whole(&mut inflater(true), b"", 100), Err(Failure::Broken));
         assert_eq!(whole(&mut inflater(true), &[0xff; 64], 100), Err(Failure::Broken));
     }
 

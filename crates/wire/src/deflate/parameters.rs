@@ -18,8 +18,9 @@ pub struct DeflateOffer {
     pub level: u8,
     /// 1 (least memory) to 9 (most).
     pub memory_level: u8,
-    /// The base-2 logarithm of the client's window, 9 to 15.
-    pub client_window_bits: u8,
+    /// The base-2 logarithm of the client's window, 9 to 15, of which the server may ask for less. `None`: 15, and the offer
+    /// does not speak of it, for servers that refuse an offer with a parameter that they do not know.
+    pub client_window_bits: Option<u8>,
     /// The largest that the server may use, 9 to 15.
     pub server_window_bits: u8,
     /// The client begins each message anew.
@@ -33,7 +34,7 @@ impl Default for DeflateOffer {
         Self {
             level: 6,
             memory_level: 8,
-            client_window_bits: MOST_WINDOW_BITS,
+            client_window_bits: Some(MOST_WINDOW_BITS),
             server_window_bits: MOST_WINDOW_BITS,
             client_no_context_takeover: false,
             server_no_context_takeover: false,
@@ -73,11 +74,11 @@ impl DeflateOffer {
         if self.server_window_bits < MOST_WINDOW_BITS {
             text.push_str(&format!("; {SERVER_MAX_WINDOW_BITS}={}", self.server_window_bits));
         }
-        // Without a value it only says that the server may name one.
-        text.push_str("; ");
-        text.push_str(CLIENT_MAX_WINDOW_BITS);
-        if self.client_window_bits < MOST_WINDOW_BITS {
-            text.push_str(&format!("={}", self.client_window_bits));
+        match self.client_window_bits {
+            None => {}
+            // Without a value it only says that the server may name one.
+            Some(MOST_WINDOW_BITS) => text.push_str(&format!("; {CLIENT_MAX_WINDOW_BITS}")),
+            Some(bits) => text.push_str(&format!("; {CLIENT_MAX_WINDOW_BITS}={bits}")),
         }
         text
     }
@@ -96,7 +97,7 @@ impl DeflateOffer {
         let mut agreed = DeflateAgreed {
             level: self.level,
             memory_level: self.memory_level,
-            client_window_bits: self.client_window_bits,
+            client_window_bits: self.client_window_bits.unwrap_or(MOST_WINDOW_BITS),
             server_window_bits: MOST_WINDOW_BITS,
             client_no_context_takeover: self.client_no_context_takeover,
             server_no_context_takeover: false,
@@ -121,7 +122,10 @@ impl DeflateOffer {
                     agreed.server_window_bits = window_bits(name, value, self.server_window_bits)?;
                 }
                 CLIENT_MAX_WINDOW_BITS => {
-                    agreed.client_window_bits = window_bits(name, value, self.client_window_bits)?;
+                    let Some(most) = self.client_window_bits else {
+                        return Err(format!("the parameter {name} was not offered"));
+                    };
+                    agreed.client_window_bits = window_bits(name, value, most)?;
                 }
                 _ => return Err(format!("the parameter {name:?} is unknown")),
             }
@@ -173,7 +177,7 @@ mod tests {
 
     fn all() -> DeflateOffer {
         DeflateOffer {
-            client_window_bits: 12,
+            client_window_bits: Some(12),
             server_window_bits: 10,
             client_no_context_takeover: true,
             server_no_context_takeover: true,
@@ -189,6 +193,17 @@ mod tests {
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
              server_max_window_bits=10; client_max_window_bits=12"
         );
+    }
+
+    #[test]
+    fn an_offer_may_be_bare_and_then_our_window_is_our_own() {
+        let bare = DeflateOffer { client_window_bits: None, ..DeflateOffer::default() };
+        assert_eq!(bare.encode(), "permessage-deflate");
+        let agreed =
+            accept(bare, "permessage-deflate; server_max_window_bits=9").expect("valid").expect("agreed");
+        assert_eq!((agreed.client_window_bits, agreed.server_window_bits), (15, 9));
+        let error = accept(bare, "permessage-deflate; client_max_window_bits=15").expect_err("not offered");
+        assert!(error.contains("not offered"), "{error}");
     }
 
     #[test]
