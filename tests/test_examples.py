@@ -92,7 +92,7 @@ def test_the_chat_bot_keeps_trying(start_luau, raw_server):
     url = server.url
     server.stop()
     process = start_luau(EXAMPLES / "chat_bot.luau", args=(url,))
-    assert "Connection refused" in process.stderr.readline()
-    assert "Connection refused" in process.stderr.readline()
+    assert "connection refused" in process.stderr.readline()
+    assert "connection refused" in process.stderr.readline()
     process.kill()
     process.communicate()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -223,6 +225,41 @@ def test_tcp_dropped_inside_tls_is_a_lost_connection(raw_server, certificates):
     with pytest.raises(ConnectionClosed) as raised:
         ws.recv(5)
     assert raised.value.code == 1006
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        (b"\x17\x03\x03\x00\x20" + b"\xaa" * 32, "a record of TLS cannot be decrypted"),
+        (b"HTTP/1.1 500 Oops\r\n\r\n", "what came is not TLS any more"),
+    ],
+)
+def test_what_breaks_tls_is_told_in_words(raw_server, certificates, record, says):
+    def script(peer):
+        peer.accept()
+        # Past the SSL object, as if somebody between had put it there.
+        socket.socket.sendall(peer.sock, record)
+        with contextlib.suppress(OSError):
+            peer.sock.recv(1)
+
+    server = raw_server(script, context=context_for(certificates.good))
+    ws = WebSocket.connect(server.url, tls=TLS(ca_file=certificates.ca_file))
+    with pytest.raises(ConnectionClosed):
+        ws.recv(5)
+    assert ws.close_code == 1006
+    assert f"the connection to {server.url} was lost: {says}" in str(ws.error)
+
+
+def test_a_reset_is_told_without_the_number_of_the_system(raw_server):
+    def script(peer):
+        peer.accept()
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    server = raw_server(script, context=None)
+    ws = WebSocket.connect(server.url)
+    with pytest.raises(ConnectionClosed):
+        ws.recv(5)
+    assert str(ws.error) == f"the connection to {server.url} was lost: connection reset by peer"
 
 
 def test_the_options_are_frozen_and_compare():

@@ -13,7 +13,8 @@ class TLS:
     By default the server's certificate must be signed by a CA of the system's trust store and be for the URL's host.
 
     Attributes:
-        ca_file: A file of PEM certificates to trust in place of the system's.
+        ca_file: A file of PEM certificates to trust in place of the system's: those of CAs, or a server's own, if that
+            is signed by itself.
         ca_data: The same, as PEM text or bytes.
         cert_file: The client's certificate chain, a PEM file.
         key_file: The client's private key, a PEM file.

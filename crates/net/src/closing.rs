@@ -6,7 +6,7 @@ use std::time::Duration;
 use sunsocket_wire::{CloseFrame, Url};
 
 use crate::connection::Closed;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::sync::Instant;
 
 /// The longest that a failed connection's socket is kept for the server to read why.
@@ -88,7 +88,7 @@ pub(crate) fn after_tcp(url: &Url, closing: Option<&Closing>, error: Option<io::
         return closed;
     }
     let what = match (&error, closing) {
-        (Some(error), _) => format!("the connection to {url} was lost: {error}"),
+        (Some(error), _) => format!("the connection to {url} was lost: {}", in_words(error)),
         (None, Some(_)) => format!("{url} dropped TCP without answering our Close"),
         (None, None) => format!("{url} dropped TCP without a closing handshake"),
     };

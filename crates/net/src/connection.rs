@@ -11,7 +11,7 @@ use std::time::Duration;
 use sunsocket_wire::{DeflateAgreed, Headers, Url, valid_close_code_to_send};
 
 use crate::connect::{Cancel, Connected};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::options::ConnectOptions;
@@ -137,7 +137,8 @@ impl Connection {
     ) -> Result<(Arc<Self>, Arc<Cancel>), Error> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let cancel = Cancel::new().map_err(|error| {
-            let text = format!("cannot connect to {}: no descriptor is left ({error})", options.url);
+            let text =
+                format!("cannot connect to {}: no descriptor is left ({})", options.url, in_words(&error));
             Error::new(ErrorKind::Connect, text)
         })?;
         let cancel = Arc::new(cancel);

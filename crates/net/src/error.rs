@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use sunsocket_wire::{Headers, InvalidUrl};
@@ -107,3 +108,24 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What the operating system says, without its number: "connection refused".
+pub(crate) fn in_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let Some(number) = error.raw_os_error() else { return text };
+    let words = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_s_numbers_are_left_out() {
+        assert_eq!(in_words(&io::Error::from_raw_os_error(111)), "connection refused");
+        assert_eq!(in_words(&io::ErrorKind::ConnectionRefused.into()), "connection refused");
+        assert_eq!(in_words(&io::Error::other("Cut (os error 111)")), "Cut (os error 111)");
+    }
+}

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::attempt::Attempt;
 use super::{Connected, Prepared};
-use crate::error::Error;
+use crate::error::{Error, in_words};
 use crate::options::ConnectOptions;
 
 /// How often it is asked whether somebody gave up: not every signal interrupts this thread.
@@ -62,8 +62,9 @@ pub(crate) fn connect(
         loop {
             let slice_end = asked + SLICE;
             let end = attempt.deadline().map_or(slice_end, |deadline| deadline.min(slice_end));
-            let woken = wait(&attempt, &answered, end.saturating_duration_since(now))
-                .map_err(|error| attempt.failed(&format!("waiting for it failed: {error}")))?;
+            let woken = wait(&attempt, &answered, end.saturating_duration_since(now)).map_err(|error| {
+                attempt.failed(&format!("waiting for it failed: {}", in_words(&error.into())))
+            })?;
             now = Instant::now();
             if now >= slice_end || woken == Woken::BySignal {
                 asked = now;

@@ -17,8 +17,7 @@ use rustix::net::{
 };
 use sunsocket_wire::Url;
 
-use super::plain;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 
 /// How long a connection goes unrivalled (section 8 of RFC 8305 recommends 250 ms).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -136,7 +135,7 @@ fn explain(url: &Url, refusals: &[(SocketAddr, io::Error)]) -> String {
         ""
     };
     let said: Vec<String> =
-        refusals.iter().map(|(address, error)| format!("{address}: {}", plain(error))).collect();
+        refusals.iter().map(|(address, error)| format!("{address}: {}", in_words(error))).collect();
     format!("cannot connect to {url}: no address answers ({}){hint}", said.join(", "))
 }
 
@@ -316,7 +315,7 @@ mod tests {
         let Poll::Ready(Err(error)) = dial.step(&url(), Instant::now()) else { panic!("nobody is left") };
         assert_eq!(error.kind(), ErrorKind::Connect);
         let text = error.to_string();
-        for words in ["ws://example.test/", "1.1.1.1:1: Network", "2.2.2.2:1: Connection refused"] {
+        for words in ["ws://example.test/", "1.1.1.1:1: network", "2.2.2.2:1: connection refused"] {
             assert!(text.contains(words), "{words:?} is not in: {text}");
         }
         assert!(!text.contains("is the server running"), "not all of them refused: {text}");

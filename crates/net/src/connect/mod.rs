@@ -30,7 +30,7 @@ pub(crate) use self::blocking::{Cancel, connect};
 pub(crate) use self::names::after_fork_in_child;
 use self::redirect::Route;
 use crate::connection::Handshake;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::io::Transport;
 use crate::options::ConnectOptions;
 use crate::tls::{self, Tls};
@@ -78,25 +78,20 @@ pub(crate) fn spawn(connecting: impl FnOnce() + Send + 'static) -> Result<(), Er
     let builder = thread::Builder::new().name("sunsocket-connect".to_owned()).stack_size(1 << 20);
     match builder.spawn(connecting) {
         Ok(_detached) => Ok(()),
-        Err(error) => {
-            Err(Error::new(ErrorKind::Connect, format!("cannot start a thread to connect on: {error}")))
-        }
+        Err(error) => Err(Error::new(
+            ErrorKind::Connect,
+            format!("cannot start a thread to connect on: {}", in_words(&error)),
+        )),
     }
-}
-
-/// What the operating system says, without the number that Rust puts behind it.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error ").map_or(text.as_str(), |(said, _)| said).to_owned()
 }
 
 /// TCP or TLS failed under us.
 fn lost(url: &Url, error: &io::Error) -> Error {
-    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<tls::Problem>()) {
         return tls::explain(url, problem);
     }
     Error::new(
         ErrorKind::Connect,
-        format!("cannot connect to {url}: the connection was lost ({})", plain(error)),
+        format!("cannot connect to {url}: the connection was lost ({})", in_words(error)),
     )
 }

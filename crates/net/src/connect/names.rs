@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use super::asking::{Pending, Reply, Waker, question};
 use super::pool::{Job, Pool};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::fork;
 use crate::options::ResolveFunction;
 
@@ -63,7 +63,7 @@ pub(super) fn ask_function(
 }
 
 fn no_thread(error: &io::Error) -> String {
-    format!("no thread can be started for it: {error}")
+    format!("no thread can be started for it: {}", in_words(error))
 }
 
 /// The pools of a process.

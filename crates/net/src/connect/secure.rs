@@ -6,8 +6,7 @@ use std::task::Poll;
 
 use sunsocket_wire::Url;
 
-use super::plain;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_words};
 use crate::io::Transport;
 use crate::poller::Interest;
 use crate::tls::{self, Tls};
@@ -48,7 +47,7 @@ impl Secure {
 }
 
 fn explain(url: &Url, error: &io::Error) -> Error {
-    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<tls::Problem>()) {
         return tls::explain(url, problem);
     }
     let what = if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -56,7 +55,7 @@ fn explain(url: &Url, error: &io::Error) -> Error {
          ws:// in place of wss://"
             .to_owned()
     } else {
-        format!("the connection was lost during the TLS handshake ({})", plain(error))
+        format!("the connection was lost during the TLS handshake ({})", in_words(error))
     };
     Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
 }

@@ -59,7 +59,7 @@ impl Transport {
     /// writable when the writer [wants to write](Writer::wants_write), and readable when not.
     ///
     /// # Errors
-    /// `UnexpectedEof` when the server ends TCP instead; `InvalidData` with the [`rustls::Error`] inside; the socket's.
+    /// `UnexpectedEof` when the server ends TCP instead; `InvalidData` with the [`Problem`](crate::tls::Problem) inside; the socket's.
     pub(crate) fn handshake(&mut self) -> io::Result<bool> {
         match (&mut self.reader, &mut self.writer) {
             (Reader::Tls(reader), Writer::Tls(writer)) => tls::handshake(reader, writer),

@@ -18,6 +18,7 @@ use rustls::ClientConnection;
 use super::Transport;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::tls::Problem;
 
 /// Encrypted bytes that one read takes, and about as many as one write makes.
 const CIPHERTEXT: usize = 64 << 10;
@@ -217,7 +218,7 @@ impl Reader {
         }
         match processed {
             Ok(_) => Ok(()),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, Problem(error))),
         }
     }
 

@@ -72,6 +72,46 @@ fn an_unknown_issuer_is_refused() {
 }
 
 #[test]
+fn a_self_signed_authority_is_trusted_when_it_is_given_itself() {
+    let identity = Identity::self_signed_authority(|_| {});
+    for others in [String::new(), String::from_utf8(Authority::new().pem()).expect("text")] {
+        let server = identity.greet(None);
+        let mut options = server.options("wss", "example.test");
+        options.tls.ca_data = Some((others + &identity.pem().0).into_bytes());
+        open(&options).expect("that very certificate");
+        server.join();
+    }
+}
+
+#[test]
+fn a_self_signed_authority_has_to_be_good_in_every_other_way() {
+    let trusted = Identity::self_signed_authority(|_| {});
+    let expired =
+        Identity::self_signed_authority(|params| params.not_after = rcgen::date_time_ymd(2004, 2, 29));
+    let elsewhere = Identity::self_signed_authority(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName("other.test".try_into().expect("a name"))];
+    });
+    let authority = Authority::new();
+    let issued = authority.issue_with(&["example.test"], |params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    });
+    let as_ever = |identity: &Identity| identity.pem().0.into_bytes();
+    for (shown, given, says) in [
+        (&expired, as_ever(&expired), &["expired on 2004-02-29"][..]),
+        (&elsewhere, as_ever(&elsewhere), &["not for \"example.test\" (it is for other.test)"]),
+        // Another one with the same subject; one that is signed by who is trusted.
+        (&Identity::self_signed_authority(|_| {}), as_ever(&trusted), &["CA's own", "this very", "ca_file"]),
+        (&issued, authority.pem(), &["CA's own", "this very", "ca_file"]),
+    ] {
+        let server = shown.greet(None);
+        let mut options = server.options("wss", "example.test");
+        options.tls.ca_data = Some(given);
+        assert_says(&refused(&options, ErrorKind::Tls), says);
+        server.join();
+    }
+}
+
+#[test]
 fn an_authority_that_was_made_anew_is_another() {
     let error = refusal(&Authority::new().issue(&["example.test"]), &Authority::new());
     assert_says(&error, &["another key", "ca_file"]);
@@ -143,7 +183,7 @@ fn a_server_may_want_a_certificate_from_us() {
     // TLS 1.3 tells us only after our handshake is over.
     let server = identity.greet(Some(&authority));
     let error = refused(&trusting(&server, &authority, "example.test"), ErrorKind::Tls);
-    assert_says(&error, &["CertificateRequired", "cert_file and key_file"]);
+    assert_says(&error, &["certificate_required", "cert_file and key_file"]);
     server.join();
 
     let (certificate, key) = authority.issue(&["client.test"]).pem();

@@ -69,6 +69,15 @@ impl Identity {
         Self { certificate: params.self_signed(&key).expect("signed"), key }
     }
 
+    /// As `openssl req -x509` makes them: self-signed, and an authority of its own.
+    pub(super) fn self_signed_authority(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::new(["example.test".to_owned()]).expect("a name");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let key = KeyPair::generate().expect("random");
+        Self { certificate: params.self_signed(&key).expect("signed"), key }
+    }
+
     pub(super) fn pem(&self) -> (String, String) {
         (self.certificate.pem(), self.key.serialize_pem())
     }
