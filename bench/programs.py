@@ -6,10 +6,12 @@ out with the reason; only without the server there is nothing to measure.
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 BUILT = ROOT / "target" / "bench"
-CA_FILE, CERTIFICATES, KEY = BUILT / "ca.pem", BUILT / "server.pem", BUILT / "server.key"
+#: The server's certificate and what a client has to trust.
+FILES = BUILT / "tls"
+CA_FILE, CERTIFICATES, KEY = FILES / "ca.pem", FILES / "server.pem", FILES / "server.key"
 NODE_MODULES = BUILT / "node" / "node_modules"
 LUNE_VERSION = "0.11.1"
 LUNE = BUILT / "lune" / "bin" / "lune"
@@ -42,12 +46,16 @@ def compile_c(source: Path, name: str, *flags: str) -> Program:
         if compiler is None:
             return Program(None, "a C compiler is needed and was not found; install gcc or clang")
         BUILT.mkdir(parents=True, exist_ok=True)
-        command = [compiler, "-O3", "-Wall", "-Wextra", "-o", str(program), str(source), *flags]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            program.unlink(missing_ok=True)
-            first = next((line for line in done.stderr.splitlines() if "error" in line), "it failed").strip()
-            return Program(None, f"{source.name} could not be compiled: {first}")
+        # Tests in several processes may do this at the same time: it appears whole or not at all.
+        with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+            made = Path(folder) / name
+            command = [compiler, "-O3", "-Wall", "-Wextra", "-o", str(made), str(source), *flags]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                program.unlink(missing_ok=True)
+                first = next((line for line in done.stderr.splitlines() if "error" in line), "it failed").strip()
+                return Program(None, f"{source.name} could not be compiled: {first}")
+            made.replace(program)
     return Program(program)
 
 
@@ -71,10 +79,17 @@ def make_certificates() -> None:
     authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
     addresses = [f"127.0.0.{number}" for number in range(1, 5)]
     leaf = authority.issue_cert("localhost", *addresses, key_type=trustme.KeyType.ECDSA)
-    for number, pem in enumerate(leaf.cert_chain_pems):
-        pem.write_to_path(str(CERTIFICATES), append=number > 0)
-    leaf.private_key_pem.write_to_path(str(KEY))
-    authority.cert_pem.write_to_path(str(CA_FILE))
+    FILES.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+        made = Path(folder) / "tls"
+        made.mkdir()
+        for pem in leaf.cert_chain_pems:
+            pem.write_to_path(str(made / CERTIFICATES.name), append=True)
+        leaf.private_key_pem.write_to_path(str(made / KEY.name))
+        authority.cert_pem.write_to_path(str(made / CA_FILE.name))
+        # Another process may have been quicker; then its files stay.
+        with contextlib.suppress(OSError):
+            made.rename(FILES)
 
 
 def limit() -> Program:

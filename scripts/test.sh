@@ -64,7 +64,7 @@ else
 fi
 run coverage '^coverage: wire: ([0-9]|FAILED|not measured)' scripts/coverage.sh wire
 run "python $(python -c 'import platform; print(platform.python_version())')" \
-    '^=* *[0-9]+ (passed|failed|error)|^coverage: python: ' scripts/coverage.sh python
+    '^=* *[0-9]+ (passed|failed|error)|^coverage: python: |^counts: ' scripts/coverage.sh python
 
 run "semantics over wss" '^=* *[0-9]+ (passed|failed|error)' python -m pytest -q -n $jobs tests/semantics --wss
 

@@ -46,12 +46,8 @@ def serve(program: Path, core: int | None, *, tls: bool = False, hot: bool = Fal
     """Runs the server on one core."""
     files = [CERTIFICATES, KEY] if tls else []
     command = [program, "hot" if hot else "wait", *files]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    try:
+    # At the end its standard input is closed, and then it ends, too.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
         yield Server(process)
-    finally:
-        process.stdin.close()
-        process.wait()
