@@ -48,13 +48,13 @@ BUDGETS = {
         # It looks before it gives the GIL away and waits: one poll where the answer is there by then, otherwise two.
         "threads, recv": Budget(calls=5.5, polls=2.1, allocations=0.7),
         "asyncio, handlers": Budget(calls=4.3, polls=2.1, allocations=1.1),
-        # The answer is there at the look before the task is suspended, or the task is suspended and each is waited for by
-        # the loop: 3.2 calls or 6.7.
+        # The answer is there at the look before the task is suspended, or the task is suspended and the loop waits for
+        # each: 3.2 calls or 6.7.
         "asyncio, recv": Budget(calls=7.5, polls=4.2, allocations=1.2),
         "script": Budget(calls=4.3, polls=2.1, allocations=5.3),
     },
-    # Some hundred messages share a write; on a busy machine, where the sender is stopped between two, some ten do. A Luau
-    # string is one allocation.
+    # Some hundred messages share a write; on a busy machine, where the sender is stopped between two, some ten do. A
+    # Luau string is one allocation.
     "send-64": {
         "threads, handlers": Budget(calls=0.3, polls=0.1, allocations=0.05),
         "threads, recv": Budget(calls=0.3, polls=0.1, allocations=0.05),
@@ -79,13 +79,13 @@ BUDGETS = {
         "script": Budget(calls=2.5, polls=1.2, allocations=1.6, faults=1),
     },
     # Two megabytes are 512 pages. Where they are not in a buffer that is kept, the kernel provides them anew: for the
-    # message as it arrives, for the text, for the frame that goes out. Reads and polls are as many as the answer
-    # arrives in.
+    # message as it arrives, for the text, for the frame that goes out. Reads, polls and what grows with each read are as
+    # many as the pieces that the answer arrives in.
     "rtt-2m": {
-        "threads, handlers": Budget(calls=40, polls=20, allocations=10, faults=1500),
-        "threads, recv": Budget(calls=60, polls=20, allocations=10, faults=1100),
-        "asyncio, handlers": Budget(calls=40, polls=20, allocations=10, faults=1550),
-        "asyncio, recv": Budget(calls=40, polls=20, allocations=10, faults=1550),
+        "threads, handlers": Budget(calls=40, polls=20, allocations=16, faults=1500),
+        "threads, recv": Budget(calls=60, polls=20, allocations=16, faults=1100),
+        "asyncio, handlers": Budget(calls=40, polls=20, allocations=16, faults=1550),
+        "asyncio, recv": Budget(calls=40, polls=20, allocations=16, faults=1550),
         "script": Budget(calls=45, polls=20, allocations=16, faults=100),
     },
     # As over ws, and rustls' own allocations: one for the record that goes out, one for the one that comes in.
