@@ -79,7 +79,7 @@ BUDGETS = {
         "script": Budget(calls=2.5, polls=1.2, allocations=1.6, faults=1),
     },
     # Two megabytes are 512 pages. Where they are not in a buffer that is kept, the kernel provides them anew: for the
-    # message as it arrives, for the text, for the frame that goes out. Reads, polls and what grows with each read are as
+    # message as it arrives, for the text, for the frame that goes out. Reads and polls, and growing with them, are as
     # many as the pieces that the answer arrives in.
     "rtt-2m": {
         "threads, handlers": Budget(calls=40, polls=20, allocations=16, faults=1500),
