@@ -79,10 +79,13 @@ async def send_async(
     async for first in iterator:
         _check_not_inside(socket, sender)
         while not socket._begin_pieces(first, text, compress):
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[None] = socket._loop_hooks.future()
             socket._add_room(future)
-            if socket._is_sending_pieces:
-                await future
+            try:
+                if socket._is_sending_pieces:
+                    await future
+            finally:
+                socket._forget(future)
         with _Pieces(socket, first, sender) as checked:
             await socket._send_piece(first, False)
             async for piece in iterator:
@@ -171,10 +174,13 @@ async def _receive_async(stream: _Stream, timeout: float | None) -> AsyncGenerat
         while not stream.complete:
             taken = socket._take_piece()
             if taken is None:
-                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                future: asyncio.Future[None] = socket._loop_hooks.future()
                 socket._add_piece_waiter(future)
-                async with asyncio.timeout(timeout):
-                    await future
+                try:
+                    async with asyncio.timeout(timeout):
+                        await future
+                finally:
+                    socket._forget(future)
                 continue
             if stream.is_worth_it(*taken):
                 yield taken[0]

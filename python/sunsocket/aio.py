@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import inspect
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
@@ -99,9 +99,19 @@ class _LoopHooks:
     def check_handler(self, handler: Any) -> None:
         """Plain functions and coroutine functions are both fine."""
 
-    def room_waiter(self, register: Callable[[asyncio.Future[None]], None]) -> Awaitable[None]:
+    def room_waiter(self, room: _core.RoomQueue) -> Awaitable[None]:
         """What ``Send`` returns above the high-water mark."""
-        return _Room(self.loop, register)
+        return _Room(self, room)
+
+    def future(self) -> asyncio.Future[Any]:
+        """A future for what is to be awaited, which belongs to this loop."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop() and not self.reactor.is_forked():
+            raise RuntimeError(
+                "this socket belongs to another event loop: what is awaited can be awaited there alone; "
+                "Send, Close and abort may be called from anywhere"
+            )
+        return loop.create_future()
 
     send_pieces = staticmethod(_pieces.send_async)
     busy = staticmethod(_log.busy)
@@ -141,16 +151,20 @@ async def _within(timeout: float | None, future: asyncio.Future[_T], what: str) 
 class _Room:
     """Awaiting it waits until the unsent bytes have fallen to the low-water mark."""
 
-    __slots__ = ("_loop", "_register")
+    __slots__ = ("_hooks", "_room")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, register: Callable[[asyncio.Future[None]], None]) -> None:
-        self._loop = loop
-        self._register = register
+    def __init__(self, hooks: _LoopHooks, room: _core.RoomQueue) -> None:
+        self._hooks = hooks
+        self._room = room
 
     def __await__(self) -> Generator[Any, None, None]:
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._register(future)
-        return future.__await__()
+        future: asyncio.Future[None] = self._hooks.future()
+        self._room.enter(future)
+        try:
+            yield from future
+        finally:
+            # One that was cancelled leaves nothing behind.
+            self._room.leave(future)
 
 
 _hooks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopHooks] = weakref.WeakKeyDictionary()
@@ -207,8 +221,8 @@ class Signal(_core.Signal):
             ConnectionClosed: The connection closed before a message came.
         """
         timeout = _options.check_timeout(timeout)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._add_future(future)
+        future = self._loop_hooks.future()
+        ticket = self._add_future(future)
         took = False
         try:
             value = await _within(timeout, future, "nothing came")
@@ -216,7 +230,7 @@ class Signal(_core.Signal):
             return value
         finally:
             # A message that came when the task was cancelled goes to the next one.
-            self._settle(future, took)
+            self._settle(ticket, took)
 
     wait = Wait
 
@@ -316,17 +330,17 @@ class WebSocket(Base):
                 ConnectionClosed: The connection has closed and every message before that was taken.
             """
 
-    async def _wait_message(self, timeout: float | None) -> str | bytes:
-        """What ``recv`` goes on with when no message is there."""
-        future: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
-        self._add_receiver(future)
+    async def _wait_message(self, timeout: float | None, ticket: int) -> str | bytes:
+        """What ``recv`` goes on with when no message is there for its ticket."""
         took = False
         try:
+            future: asyncio.Future[str | bytes] = self._loop_hooks.future()
+            self._wait_on(ticket, future)
             message = await (future if timeout is None else _within(timeout, future, "no message came"))
             took = True
         finally:
             # A message that came when the task was cancelled goes to the next one.
-            self._settle(future, took)
+            self._settle(ticket, took)
         return message
 
     def recv_streaming(self, timeout: float | None = None) -> AsyncIterator[str | bytes]:
@@ -339,10 +353,12 @@ class WebSocket(Base):
     async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""
         timeout = _options.check_timeout(timeout)
-        number = self._send_ping(payload, timeout)
-        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._add_pong(number, future)
-        return await _within(timeout, future, "no pong came")
+        future: asyncio.Future[float] = self._loop_hooks.future()
+        self._add_pong(self._send_ping(payload, timeout), future)
+        try:
+            return await _within(timeout, future, "no pong came")
+        finally:
+            self._forget(future)
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Messages until the connection closes; see :meth:`sunsocket.WebSocket.__iter__`."""

@@ -133,6 +133,55 @@ def test_receiving_what_is_there_lets_other_tasks_run(run, raw_server):
     run(test)
 
 
+def test_tasks_that_pause_for_others_keep_their_places(run, raw_server):
+    count = 1000
+    script, sent = held(count)
+
+    async def test():
+        ws = await WebSocket.connect(raw_server(script).url)
+        # On this very thread: all of it is there before the first is taken.
+        assert sent.wait(10)
+        order = []
+
+        async def receive(number):
+            order.append((number, await ws.recv()))
+            sum(range(200))
+
+        await asyncio.gather(*(receive(number) for number in range(count)))
+        assert sorted(order) == [(number, str(number)) for number in range(count)]
+        ws.Close()
+
+    run(test)
+
+
+def test_one_that_pauses_and_is_cancelled_leaves_its_message_to_the_next(run, raw_server):
+    count = 200
+    script, sent = held(count)
+
+    async def test():
+        ws = await WebSocket.connect(raw_server(script).url)
+        assert sent.wait(10)
+        got = [await ws.recv()]
+        waits = ws.recv()
+        while waits is not None:
+            try:
+                # It ends with a message, or gives the loop its turn.
+                waits.send(None)
+                break
+            except StopIteration as ends:
+                got.append(ends.value)
+                sum(range(2000))
+                waits = ws.recv()
+        assert ws._waiting == 1
+        waits.close()
+        assert ws._waiting == 0
+        got += [await ws.recv(5) for _ in range(count - len(got))]
+        assert got == [str(number) for number in range(count)]
+        ws.Close()
+
+    run(test)
+
+
 def test_who_waits_already_is_served_before_who_finds_it_in_the_socket(run, raw_server):
     asked, sent = threading.Event(), threading.Event()
 

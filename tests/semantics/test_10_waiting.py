@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
+import time
 
 import pytest
 
 from sunsocket import ConnectionClosed, WebSocket
-from tests.servers.raw import CLOSE
+from tests.servers.raw import CLOSE, TEXT, frame
 
 
 def test_several_threads_receive_each_message_once(echo):
@@ -53,6 +54,135 @@ def test_every_waiting_thread_gets_the_same_message(echo):
             worker.join(0.02)
     assert got == ["same"] * 3
     ws.Close()
+
+
+def test_threads_are_served_first_come_first(raw_server):
+    go = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        assert go.wait(10)
+        peer.sock.sendall(b"".join(frame(TEXT, b"%d" % number) for number in range(5)))
+        peer.finish()
+
+    for _ in range(5):
+        go.clear()
+        ws = WebSocket.connect(raw_server(script).url)
+        got = {}
+
+        def receive(number, ws=ws, got=got):
+            got[number] = ws.recv(10)
+
+        workers = []
+        for number in range(5):
+            workers.append(threading.Thread(target=receive, args=(number,)))
+            workers[-1].start()
+            while ws._waiting <= number:
+                time.sleep(0.001)
+        go.set()
+        for worker in workers:
+            worker.join()
+        assert got == {number: str(number) for number in range(5)}
+        ws.abort()
+
+
+def test_a_thread_that_gives_up_leaves_its_place_to_the_next(raw_server):
+    go = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        assert go.wait(10)
+        peer.send(TEXT, b"first")
+        peer.finish()
+
+    ws = WebSocket.connect(raw_server(script).url)
+    got = []
+
+    def give_up():
+        with pytest.raises(TimeoutError):
+            ws.recv(0.1)
+
+    gives_up = threading.Thread(target=give_up)
+    stays = threading.Thread(target=lambda: got.append(ws.recv(10)))
+    for number, worker in enumerate([gives_up, stays]):
+        worker.start()
+        while ws._waiting <= number:
+            time.sleep(0.001)
+    gives_up.join()
+    go.set()
+    stays.join()
+    assert got == ["first"]
+    ws.abort()
+
+
+def test_a_cancelled_send_leaves_nothing_behind(face, raw_server):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(raw_server(lambda peer: (peer.accept(), peer.wait_for_end())).url)
+        # More than the systems on both ends take.
+        ws.Send(b"x" * (32 << 20))
+
+        async def send():
+            await ws.Send(b"x" * 1000)
+
+        tasks = [asyncio.create_task(send()) for _ in range(50)]
+        await asyncio.sleep(0)
+        assert ws._waiting == 50
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert ws._waiting == 0
+        ws.abort()
+
+    face.run(test)
+
+
+def test_what_is_awaited_in_another_loop_raises_at_once(face, echo):
+    if not face.is_async:
+        return
+
+    async def test():
+        ws = await face.connect(echo.url)
+
+        def elsewhere(wait):
+            async def main():
+                await wait()
+
+            with pytest.raises(RuntimeError, match="another event loop"):
+                asyncio.run(main())
+
+        for wait in (ws.recv, ws.OnMessage.Wait, ws.OnClose.Wait, ws.ping):
+            await asyncio.to_thread(elsewhere, wait)
+        ws.Send("here")
+        assert await ws.recv(5) == "here"
+        ws.Close()
+
+    face.run(test)
+
+
+def test_a_loop_of_wait_misses_nothing_beside_a_handler(face, raw_server):
+    if not face.is_async:
+        return
+
+    def script(peer):
+        peer.accept()
+        assert peer.recv().payload == b"go"
+        peer.sock.sendall(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        peer.finish()
+
+    async def test():
+        ws = await face.connect(raw_server(script).url)
+        heard, got = [], []
+        ws.OnMessage.Connect(heard.append)
+        ws.Send("go")
+        while len(got) < 100:
+            got.append(await ws.OnMessage.Wait(10))
+        assert got == heard == [str(number) for number in range(100)]
+        ws.abort()
+
+    face.run(test)
 
 
 def test_tasks_are_served_first_come_first(face, echo):

@@ -4,30 +4,37 @@
 //! Locks: the GIL comes first. No lock of the engine is held while waiting for the GIL, and the GIL is not held across
 //! a system call that may block.
 
-mod asyncio;
-mod awaitables;
 mod call;
-mod dispatcher;
+mod class;
+mod delivery;
+mod driving;
 mod errors;
 mod exported;
-mod face;
+mod fairness;
+mod locking;
+mod loops;
 mod options;
 mod payload;
-mod receiving;
 mod resolve;
 mod script;
-mod signal;
-mod socket;
-mod stretch;
+mod threads;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::asyncio::LoopReactor;
+    use super::class::pieces::Pieces;
     #[pymodule_export]
-    use super::dispatcher::{after_fork_in_child, keepers, shut_down, wait_for_keepers};
+    use super::class::sending::RoomQueue;
+    #[pymodule_export]
+    use super::class::signal::{Signal, SignalConnection};
+    #[pymodule_export]
+    use super::class::socket::Socket;
+    #[pymodule_export]
+    use super::delivery::Handle;
+    #[pymodule_export]
+    use super::loops::reactor::LoopReactor;
     #[pymodule_export]
     use super::options::Options;
     #[pymodule_export]
@@ -35,9 +42,9 @@ mod _core {
     #[pymodule_export]
     use super::script::{check_script_options, run_script};
     #[pymodule_export]
-    use super::signal::{Signal, SignalConnection};
+    use super::threads::connecting::connect;
     #[pymodule_export]
-    use super::socket::{Handle, Socket, connect};
+    use super::threads::dispatcher::{after_fork_in_child, keepers, shut_down, wait_for_keepers};
 
     use pyo3::prelude::*;
 
@@ -45,8 +52,8 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::exported::look_up();
         let py = module.py();
-        module.add("Ready", super::awaitables::ready_type(py)?)?;
-        module.add("Receiving", super::receiving::receiving_type(py)?)?;
+        module.add("Ready", super::loops::awaitables::ready_type(py)?)?;
+        module.add("Receiving", super::loops::receiving::receiving_type(py)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sunsocket_net::{Error, ErrorKind, Resolve, ResolveFunction, ResolveTable};
 
-use crate::face::lock;
+use crate::locking::lock;
 
 /// The option as `sunsocket._options` hands it over.
 #[derive(FromPyObject)]

@@ -55,6 +55,12 @@ impl Glance {
         !self.has(HANDLERS | OTHERS)
     }
 
+    /// Whether a handler may be called without asking: see `Takers::sole_handler`.
+    #[inline]
+    pub fn may_be_straight(&self) -> bool {
+        self.0.load(Ordering::Acquire) & (HANDLERS | OTHERS) == HANDLERS
+    }
+
     /// Whether handlers are being called, or something that was taken off the hold is kept for them.
     pub fn owes(&self) -> bool {
         self.has(OWES)

@@ -168,9 +168,20 @@ impl<M: Clone, H: Clone, W: Waiter> Takers<M, H, W> {
         self.tickets.wait_for_close(waiter)
     }
 
-    /// A ticket's waiter waits in another way from now on, in the same place. `None`: it does not wait any more.
-    pub fn replace(&mut self, ticket: Ticket, waiter: W) -> Option<W> {
+    /// A ticket's waiter waits in another way from now on, in the same place. What the ticket was given meanwhile is
+    /// told, and it has to leave still.
+    pub fn replace(&mut self, ticket: Ticket, waiter: W) -> Outcome<M> {
         self.tickets.replace(ticket, waiter)
+    }
+
+    /// Whether the ticket waits before all others.
+    pub fn is_first(&self, ticket: Ticket) -> bool {
+        self.tickets.is_first(ticket)
+    }
+
+    /// How many tickets wait.
+    pub fn waiting(&self) -> usize {
+        self.tickets.count()
     }
 
     /// What became of the ticket; if it was given a message it leaves with it.

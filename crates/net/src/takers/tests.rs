@@ -199,12 +199,15 @@ fn one_that_pauses_keeps_its_place() {
     let paused = takers.receive(Who::Thread(0), 1);
     let behind = takers.receive(Who::Task(1), 1);
     assert!(!takers.glance().is_free(), "who comes now has to ask");
-    takers.replace(paused, Who::Task(0)).expect("it waits");
+    assert!(takers.is_first(paused) && !takers.is_first(behind));
+    assert_eq!(takers.replace(paused, Who::Task(0)), Outcome::Waits);
     assert!(takers.needs_reports());
     let mut hold = hold(&[10, 20]);
     ask(&mut takers, Asker::Driver, &mut hold);
     assert_eq!(takers.collect(behind), Outcome::Given(20));
+    assert_eq!(takers.replace(paused, Who::Thread(0)), Outcome::Given(10));
     assert_eq!(takers.collect(paused), Outcome::Given(10));
+    assert_eq!(takers.replace(paused, Who::Thread(0)), Outcome::Ended);
     assert!(takers.glance().is_free());
 }
 
@@ -244,7 +247,9 @@ fn the_close_comes_once_after_the_last_message_and_late_comers_hear_of_it() {
     takers.connect(Which::Message, "handler", false);
     takers.wait_for_close(Who::Task(1));
     let left = takers.wait_for_close(Who::Task(2));
+    assert_eq!(takers.waiting(), 2);
     takers.leave(left);
+    assert_eq!(takers.waiting(), 1);
     let mut hold = hold(&[10]);
     hold.closed = true;
     assert!(!takers.glance().close_fires());

@@ -10,6 +10,18 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
+impl From<Ticket> for u64 {
+    fn from(Ticket(number): Ticket) -> Self {
+        number
+    }
+}
+
+impl From<u64> for Ticket {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Somebody who waits, as the language knows it.
 pub trait Waiter {
     /// Whether a message has to be brought to it: a task or a coroutine, but not a thread, which looks for itself, nor one
@@ -134,13 +146,26 @@ impl<M: Clone, W: Waiter> Tickets<M, W> {
         self.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()
     }
 
-    /// The ticket's waiter waits in another way from now on; gives back the one before.
-    pub(super) fn replace(&mut self, ticket: Ticket, waiter: W) -> Option<W> {
-        let at = self.position(ticket)?;
+    /// The ticket's waiter waits in another way from now on.
+    pub(super) fn replace(&mut self, ticket: Ticket, waiter: W) -> Outcome<M> {
+        let Some(at) = self.position(ticket) else {
+            let given = self.given.iter().find(|given| given.ticket == ticket);
+            return given.map_or(Outcome::Ended, |given| Outcome::Given(given.message.clone()));
+        };
         self.needing += usize::from(waiter.needs_driver());
         let before = std::mem::replace(&mut self.waiting[at].waiter, waiter);
         self.needing -= usize::from(before.needs_driver());
-        Some(before)
+        Outcome::Waits
+    }
+
+    /// Whether the ticket is the next to be served.
+    pub(super) fn is_first(&self, ticket: Ticket) -> bool {
+        self.waiting.front().is_some_and(|waiting| waiting.ticket == ticket)
+    }
+
+    /// How many wait, for a message or for the close.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len() + self.closing.len()
     }
 
     pub(super) fn somebody_waits(&self) -> bool {

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyRuntimeWarning, PyTypeError};
 use pyo3::ffi;
@@ -14,12 +14,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
-use sunsocket_net::State;
+use sunsocket_net::{Outcome, State, Ticket};
 
-use crate::awaitables::{Awaited, Step, derive, told};
-use crate::face::lock;
-use crate::socket::Socket;
-use crate::{errors, payload, stretch};
+use super::awaitables::{Awaited, Step, derive, told};
+use crate::delivery::{Delivery, Handle, Looker, Value, Waiter};
+use crate::locking::lock;
+use crate::{errors, fairness, payload};
 
 #[pyclass(frozen, subclass, name = "ReceivingBase", module = "sunsocket._core")]
 pub(crate) struct Receiving {
@@ -27,15 +27,42 @@ pub(crate) struct Receiving {
 }
 
 enum Stage {
-    /// Nothing was taken. `awaited`: it is the loop's turn first.
-    Begins {
-        socket: Py<Socket>,
-        timeout: Option<f64>,
-        awaited: bool,
-    },
+    /// Nothing was taken.
+    Begins(Begun),
     /// The coroutine that waits.
     Waits(Py<PyAny>),
     Over,
+}
+
+/// A `recv` that has not begun to wait.
+struct Begun {
+    /// Kept alive meanwhile: an open socket that nobody holds is closed.
+    socket: Py<PyAny>,
+    handle: Py<Handle>,
+    timeout: Option<f64>,
+    /// What keeps its place while it gives others of the loop their turn.
+    place: Option<Place>,
+    awaited: bool,
+}
+
+/// A place in the queue, which is left when this is dropped.
+struct Place {
+    delivery: Arc<Delivery>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            Python::attach(|_py| self.delivery.settle(ticket, false));
+        }
+    }
+}
+
+impl Begun {
+    fn delivery(&self) -> &Arc<Delivery> {
+        &self.handle.get().0
+    }
 }
 
 thread_local! {
@@ -45,7 +72,11 @@ thread_local! {
 
 impl Receiving {
     /// What `recv` returns.
-    pub(crate) fn begin(socket: &Bound<'_, Socket>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn begin(
+        socket: &Bound<'_, PyAny>,
+        handle: &Py<Handle>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
         let py = socket.py();
         // SAFETY: the object is alive and the GIL is held.
         let is_ours_alone = |spare: &Py<Self>| unsafe { ffi::Py_REFCNT(spare.as_ptr()) == 1 };
@@ -55,7 +86,14 @@ impl Receiving {
             Some(spare) => spare.into_bound(py),
             None => receiving_type(py)?.call0()?.cast_into::<Self>()?,
         };
-        receiving.get().put(Stage::Begins { socket: socket.clone().unbind(), timeout, awaited: false });
+        let begun = Begun {
+            socket: socket.clone().unbind(),
+            handle: handle.clone_ref(py),
+            timeout,
+            place: None,
+            awaited: false,
+        };
+        receiving.get().put(Stage::Begins(begun));
         Ok(receiving.into_any().unbind())
     }
 
@@ -103,19 +141,19 @@ impl Awaited for Receiving {
 
     fn result<'py>(slf: &Bound<'py, Self>) -> Option<PyResult<Bound<'py, PyAny>>> {
         let py = slf.py();
-        let (message, socket) = {
+        let (message, begun) = {
             let mut stage = lock(&slf.get().stage);
-            let Stage::Begins { socket, .. } = &*stage else { return None };
-            let face = socket.get().face();
-            if !face.is_straight() || stretch::is_over() {
+            let Stage::Begins(begun) = &*stage else { return None };
+            let delivery = begun.delivery();
+            if begun.place.is_some() || !delivery.glance.is_free() || fairness::is_over() {
                 return None;
             }
-            face.connection.pull();
-            let message = face.connection.take(|message| payload::to_object(py, &message))?;
+            delivery.connection.pull();
+            let message = delivery.connection.take(|message| payload::to_object(py, &message))?;
             (message, std::mem::replace(&mut *stage, Stage::Over))
         };
-        if let Stage::Begins { socket, .. } = socket {
-            drop(socket.into_bound(py));
+        if let Stage::Begins(Begun { socket, handle, .. }) = begun {
+            drop((socket.into_bound(py), handle.into_bound(py)));
         }
         let spare = SPARE.take().unwrap_or_else(|| slf.clone().unbind());
         SPARE.set(Some(spare));
@@ -124,9 +162,9 @@ impl Awaited for Receiving {
 
     fn go_on<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Step<'py>> {
         let (py, this) = (slf.py(), slf.get());
-        let (socket, timeout) = match this.take() {
-            Stage::Begins { socket, timeout, .. } if value.is_none() => (socket, timeout),
-            begins @ Stage::Begins { .. } => {
+        let mut begun = match this.take() {
+            Stage::Begins(begun) if value.is_none() => begun,
+            begins @ Stage::Begins(_) => {
                 this.put(begins);
                 return Err(PyTypeError::new_err(
                     "can't send non-None value to a recv() that waits for nothing",
@@ -137,43 +175,77 @@ impl Awaited for Receiving {
                 return this.send_on(value);
             }
         };
-        if stretch::is_over() {
-            stretch::end();
-            this.put(Stage::Begins { socket, timeout, awaited: true });
+        begun.awaited = true;
+        begun.delivery().connection.pull();
+        if fairness::is_over() {
+            fairness::end();
+            begun.enter();
+            this.put(Stage::Begins(begun));
             return Ok(Step::Yields(value.clone()));
         }
-        if let Some(message) = receive_now(py, &socket)? {
+        if let Some(message) = begun.take_now(py)? {
             return Ok(Step::Ends(message.into_bound(py)));
         }
-        stretch::end();
-        let waits = socket.bind(py).call_method1(pyo3::intern!(py, "_wait_message"), (timeout,))?;
+        fairness::end();
+        let place = begun.enter();
+        let ticket = place.ticket.map(u64::from);
+        let args = (begun.timeout, ticket);
+        let waits = begun.socket.bind(py).call_method1(pyo3::intern!(py, "_wait_message"), args)?;
+        // From here on the coroutine looks after the ticket: it begins right below.
+        begun.enter().ticket = None;
         this.put(Stage::Waits(waits.unbind()));
         this.send_on(value)
     }
 }
 
-/// The next held message. Looks for input where that may help: once, and for a moment where an answer is likely.
-fn receive_now(py: Python<'_>, socket: &Py<Socket>) -> PyResult<Option<Py<PyAny>>> {
-    let face = socket.get().face();
-    let connection = &face.connection;
-    connection.pull();
-    // Who waits already is served first.
-    if !connection.is_listened_to() {
-        if let Some(message) = face.take(py)? {
+impl Begun {
+    /// Its place in the queue.
+    fn enter(&mut self) -> &mut Place {
+        let delivery = &self.handle.get().0;
+        self.place.get_or_insert_with(|| {
+            let ticket = Some(delivery.queue(Waiter::Paused, 1));
+            Place { delivery: Arc::clone(delivery), ticket }
+        })
+    }
+
+    /// The next held message that is this one's. Looks for input where that may help: once, and for a moment where an
+    /// answer is likely.
+    fn take_now(&mut self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let delivery = Arc::clone(self.delivery());
+        let connection = &delivery.connection;
+        if delivery.glance.has_handlers() {
+            // The loop brings a copy of what fires next.
+            return Ok(None);
+        }
+        let place = self.enter();
+        if let Some(message) = place.look(py)? {
             return Ok(Some(message));
         }
-        let there = || connection.has_message() || connection.state() == State::Closed;
-        connection.reactor().look_for(stretch::rest(), &there);
-        if let Some(message) = face.take(py)? {
-            return Ok(Some(message));
+        // Who waits already is served first, and looks for itself.
+        if place.ticket.is_some_and(|ticket| delivery.is_first(ticket)) {
+            let there = || connection.has_message() || connection.state() == State::Closed;
+            connection.reactor().look_for(fairness::rest(), &there);
+            return place.look(py);
+        }
+        Ok(None)
+    }
+}
+
+impl Place {
+    /// Serves those who wait, and takes what is this one's.
+    fn look(&mut self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let Some(ticket) = self.ticket else { return Ok(None) };
+        self.delivery.look(py, Looker::Task)?;
+        let outcome = self.delivery.collect(ticket);
+        if !matches!(outcome, Outcome::Waits) {
+            self.ticket = None;
+        }
+        match outcome {
+            Outcome::Given((Value(message), _)) => Ok(Some(message)),
+            Outcome::Waits => Ok(None),
+            Outcome::Ended => Err(errors::closed(py, &self.delivery.connection, None)),
         }
     }
-    // Behind those who wait there may be a message for us yet.
-    let may_come = connection.is_listened_to() && connection.has_message();
-    if connection.state() == State::Closed && !may_come || connection.is_forked() {
-        return Err(errors::closed(py, connection, None));
-    }
-    Ok(None)
 }
 
 #[pymethods]
@@ -206,7 +278,7 @@ impl Receiving {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match self.take() {
             Stage::Waits(waits) => waits.bind(py).call_method0(pyo3::intern!(py, "close")).map(drop),
-            Stage::Begins { .. } | Stage::Over => Ok(()),
+            Stage::Begins(_) | Stage::Over => Ok(()),
         }
     }
 
@@ -222,7 +294,7 @@ impl Receiving {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.stage.try_lock().as_deref() {
-            Ok(Stage::Begins { socket, .. }) => visit.call(socket),
+            Ok(Stage::Begins(begun)) => visit.call(&begun.socket),
             Ok(Stage::Waits(waits)) => visit.call(waits),
             _ => Ok(()),
         }
@@ -267,7 +339,7 @@ impl Drop for OnItsWay {
 
 impl Drop for Receiving {
     fn drop(&mut self) {
-        if let Stage::Begins { awaited: false, .. } = self.take() {
+        if let Stage::Begins(Begun { awaited: false, .. }) = &self.take() {
             Python::attach(|py| {
                 // An exception that is on its way, for which this is dropped, goes on afterwards.
                 let on_its_way = OnItsWay::put_aside();

@@ -3,8 +3,6 @@
 //! It starts with the first `connect`, keeps one thread state of the interpreter for its life, and is stopped and
 //! joined at exit, before the interpreter goes: a thread that attaches afterwards would crash.
 
-use std::any::Any;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -14,9 +12,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use sunsocket_net::{Error, ErrorKind, Reactor, Role, State};
 
+use crate::delivery::Delivery;
+use crate::driving::{deliver_ready, turn};
 use crate::errors;
-use crate::face::{Face, lock};
-use crate::stretch::Turn;
+use crate::locking::lock;
 
 struct Dispatcher {
     reactor: Arc<Reactor>,
@@ -89,59 +88,12 @@ fn run(reactor: &Arc<Reactor>, stop: &AtomicBool, ident: &AtomicU64) {
     });
 }
 
-/// The owner's turn. A panic is a defect of ours, which must not become a silent hang: it is reported, and every
-/// connection is dropped, so that everybody who waits hears of it.
-pub(crate) fn turn(py: Python<'_>, reactor: &Reactor, until: Option<Instant>) {
-    let turned = panic::catch_unwind(AssertUnwindSafe(|| match until {
-        None => py.detach(|| reactor.turn(None)),
-        // Only a look, which does not pay to let go of the GIL.
-        until => reactor.turn(until),
-    }));
-    if let Err(payload) = turned {
-        reactor.open_connections().iter().for_each(sunsocket_net::Connection::abort);
-        panicked(py, "all connections were dropped", &*payload);
-    }
-}
-
-fn panicked(py: Python<'_>, outcome: &str, payload: &(dyn Any + Send)) {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no text");
-    let logged =
-        py.import("sunsocket._log").and_then(|log| log.call_method1("panicked", (outcome, text)).map(drop));
-    if let Err(error) = logged {
-        error.write_unraisable(py, None);
-    }
-}
-
-/// Delivers to the connections that are ready, one after the other. False: it took so long that others come first; the
-/// rest stays ready.
-pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) -> bool {
-    let mut turn = Turn::begin();
-    while let Some(connection) = reactor.next_ready() {
-        // One that is not attached yet is no loss: `Face::new` asks for what is missed here.
-        if let Some(face) = Face::of(&connection) {
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| face.deliver(py, &mut turn))) {
-                connection.abort();
-                panicked(py, &format!("the connection to {} was dropped", connection.url()), &*payload);
-            }
-            if face.is_done() {
-                // The cycle between both sides ends here.
-                drop(connection.detach());
-            }
-        }
-        if turn.is_over() {
-            return false;
-        }
-    }
-    true
-}
-
 fn current() -> Option<Arc<Reactor>> {
     lock(&DISPATCHER).as_ref().map(|dispatcher| Arc::clone(&dispatcher.reactor))
 }
 
-fn is_keeper(face: &Face) -> bool {
-    !face.daemon && face.has_handler() && face.connection.state() != State::Closed
+fn is_keeper(delivery: &Delivery) -> bool {
+    !delivery.daemon && delivery.has_handler() && delivery.connection.state() != State::Closed
 }
 
 /// How many open sockets with a handler keep the program alive.
@@ -149,7 +101,11 @@ fn is_keeper(face: &Face) -> bool {
 pub(crate) fn keepers() -> usize {
     let Some(reactor) = current() else { return 0 };
     let connections = reactor.open_connections();
-    connections.iter().filter_map(|connection| Face::of(connection)).filter(|face| is_keeper(face)).count()
+    connections
+        .iter()
+        .filter_map(|connection| Delivery::of(connection))
+        .filter(|each| is_keeper(each))
+        .count()
 }
 
 /// Waits for a moment, or until something happens that may leave no keeper. Signals are looked after.

@@ -1,6 +1,5 @@
 //! The reactor that a foreign loop turns: the loop watches one descriptor and calls `process`.
 
-use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,22 +7,12 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use sunsocket_net::{Reactor, Role};
 
-use crate::dispatcher::{deliver_ready, turn};
-use crate::errors;
-use crate::face::{Face, lock};
+use super::futures::{self, Future};
+use crate::delivery::{Delivery, Handle};
+use crate::driving::{deliver_ready, turn};
+use crate::locking::lock;
 use crate::options::Options;
-use crate::socket::Handle;
-use crate::stretch;
-
-thread_local! {
-    /// Something was delivered that the loop has to go on with: a future's result, a coroutine of a handler.
-    static HANDED_ON: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Says so.
-pub(crate) fn note_handed_on() {
-    HANDED_ON.set(true);
-}
+use crate::{errors, fairness};
 
 /// The reactor that a foreign loop turns.
 #[pyclass(frozen, module = "sunsocket._core", weakref)]
@@ -50,16 +39,16 @@ impl LoopReactor {
     ///     The seconds for which the loop was away, if the guardian had to stand in; otherwise None.
     fn process(&self, py: Python<'_>) -> Option<f64> {
         let report = self.reactor.take_busy_report();
-        stretch::end();
+        fairness::end();
         let since = Instant::now();
         turn(py, &self.reactor, Some(since));
         loop {
-            HANDED_ON.set(false);
+            futures::take_handed_on();
             let batch = self.reactor.dispatch();
             let all = deliver_ready(py, &self.reactor);
             drop(batch);
             // A task that was just given something is not to wait for our looking.
-            if !all || HANDED_ON.get() || !self.reactor.linger(since) {
+            if !all || futures::take_handed_on() || !self.reactor.linger(since) {
                 break;
             }
         }
@@ -75,11 +64,16 @@ impl LoopReactor {
         future: Py<PyAny>,
     ) -> PyResult<Handle> {
         let connection = self.reactor.connect(options.get()).map_err(|error| errors::raise(py, &error))?;
-        let face = Face::new(connection, hooks, true, true);
-        *lock(&face.opening) = Some(future);
+        let delivery = Delivery::new(connection, hooks, true, true);
+        *lock(&delivery.futures.opening) = Some(Future::new(future));
         // It may have ended before the future was there.
-        face.connection.request_delivery();
-        Ok(Handle(face))
+        delivery.connection.request_delivery();
+        Ok(Handle(delivery))
+    }
+
+    /// Whether this is the child of a fork, in which nothing happens any more.
+    fn is_forked(&self) -> bool {
+        self.reactor.is_forked()
     }
 
     /// How many connections have a socket.

@@ -1,58 +1,32 @@
-//! `Socket`, the class behind `WebSocket` on both faces, and `connect` for threads.
+//! `Socket`, the class behind `WebSocket` on both faces.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
-use sunsocket_net::{Error, ErrorKind, Room, State, Url};
+use sunsocket_net::{Error, State};
 
-use crate::face::{Face, lock};
-use crate::options::Options;
+use super::pieces::Pieces;
+use super::{handshake, sending};
+use crate::delivery::{Delivery, Handle};
+use crate::errors;
+use crate::loops::futures::Future;
+use crate::loops::receiving::Receiving;
 use crate::payload::{self, Outgoing};
-use crate::receiving::Receiving;
-use crate::signal::{check_timeout, deadline, receive, wait_until};
-use crate::{dispatcher, errors};
+use crate::threads::waiting::{check_timeout, deadline, receive, wait_until};
 
 /// Larger messages are masked and written with the GIL released: the copy takes longer than getting it back.
 const RELEASE_FROM: usize = 64 << 10;
 /// The same where they may be compressed, which takes ten times as long.
 const RELEASE_COMPRESSED_FROM: usize = 4 << 10;
 
-/// An open connection on its way into a ``Socket``.
-#[pyclass(frozen, module = "sunsocket._core")]
-pub(crate) struct Handle(pub(crate) Arc<Face>);
-
-/// Connects on the calling thread; messages will be delivered by the dispatcher.
-#[pyfunction]
-#[pyo3(signature = (options, hooks, daemon))]
-pub(crate) fn connect(py: Python<'_>, options: &Options, hooks: Py<PyAny>, daemon: bool) -> PyResult<Handle> {
-    let reactor = dispatcher::reactor(py)?;
-    let options = options.get();
-    let mut raised = None;
-    let connected = py.detach(|| {
-        reactor.connect_here(options, &mut || {
-            Python::attach(|py| match py.check_signals() {
-                Ok(()) => false,
-                Err(error) => {
-                    raised = Some(error);
-                    true
-                }
-            })
-        })
-    });
-    match (connected, raised) {
-        (_, Some(error)) => Err(error),
-        (Ok(connection), None) => Ok(Handle(Face::new(connection, hooks, false, daemon))),
-        (Err(error), None) => Err(errors::raise(py, &error)),
-    }
-}
-
 /// One connection, behind ``WebSocket`` on both faces.
-#[pyclass(subclass, frozen, module = "sunsocket._core", weakref)]
+#[pyclass(extends = Pieces, subclass, frozen, module = "sunsocket._core", weakref)]
 pub(crate) struct Socket {
-    face: Arc<Face>,
+    delivery: Arc<Delivery>,
+    handle: Py<Handle>,
     signal_type: Py<PyType>,
     on_message: OnceLock<Py<PyAny>>,
     on_close: OnceLock<Py<PyAny>>,
@@ -61,22 +35,19 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn face(&self) -> &Arc<Face> {
-        &self.face
+    pub(crate) fn delivery(&self) -> &Arc<Delivery> {
+        &self.delivery
     }
 
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
-        if self.face.connection.is_forked() {
-            return Err(errors::closed(py, &self.face.connection, None));
+        if self.delivery.connection.is_forked() {
+            return Err(errors::closed(py, &self.delivery.connection, None));
         }
         Ok(())
     }
 
     fn raise(&self, py: Python<'_>, error: &Error) -> PyErr {
-        match error.kind() {
-            ErrorKind::Closed => errors::closed(py, &self.face.connection, Some(error.to_string())),
-            _ => errors::raise(py, error),
-        }
+        sending::raise(py, &self.delivery, error)
     }
 
     fn signal(slf: &Bound<'_, Self>, name: &str, cell: &OnceLock<Py<PyAny>>) -> PyResult<Py<PyAny>> {
@@ -89,31 +60,11 @@ impl Socket {
     }
 
     fn compresses(&self) -> bool {
-        self.face.connection.handshake_ref().is_some_and(|handshake| handshake.compression.is_some())
-    }
-
-    /// What `Send` returns, after it has waited where it may.
-    fn sent(&self, py: Python<'_>, sent: Result<Room, Error>) -> PyResult<Py<PyAny>> {
-        let connection = &self.face.connection;
-        match sent {
-            Ok(Room::Plenty) if self.face.is_async => Ok(self.ready.clone_ref(py)),
-            Ok(Room::Plenty) => Ok(py.None()),
-            Ok(Room::Full) if self.face.is_async => {
-                self.face.hooks.bind(py).call_method1("room_waiter", (self.face_room(py),)).map(Bound::unbind)
-            }
-            Ok(Room::Full) => {
-                if !connection.reactor().is_dispatching_here() {
-                    connection.sender_waits();
-                    wait_until(py, &self.face, None, || !connection.is_full())?;
-                }
-                Ok(py.None())
-            }
-            Err(error) => Err(self.raise(py, &error)),
-        }
+        self.delivery.connection.handshake_ref().is_some_and(|handshake| handshake.compression.is_some())
     }
 
     fn closed_property<T>(&self, read: impl FnOnce(sunsocket_net::Closed) -> T) -> Option<T> {
-        self.face.connection.closed().map(read)
+        self.delivery.connection.closed().map(read)
     }
 }
 
@@ -127,16 +78,23 @@ impl Socket {
         handle: Option<&Bound<'_, PyAny>>,
         signal_type: Option<Py<PyType>>,
         ready: Option<Py<PyAny>>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let handle = handle.and_then(|handle| handle.cast::<Handle>().ok());
         match (handle, signal_type) {
-            (Some(handle), Some(signal_type)) => Ok(Self {
-                face: Arc::clone(&handle.get().0),
-                signal_type,
-                on_message: OnceLock::new(),
-                on_close: OnceLock::new(),
-                ready: ready.unwrap_or_else(|| class.py().None()),
-            }),
+            (Some(handle), Some(signal_type)) => {
+                let py = class.py();
+                let ready = ready.unwrap_or_else(|| py.None());
+                let delivery = Arc::clone(&handle.get().0);
+                let pieces = Pieces::new(&delivery, ready.clone_ref(py));
+                Ok(PyClassInitializer::from(pieces).add_subclass(Self {
+                    delivery,
+                    handle: handle.clone().unbind(),
+                    signal_type,
+                    on_message: OnceLock::new(),
+                    on_close: OnceLock::new(),
+                    ready,
+                }))
+            }
             // What a program writes that knows other clients.
             _ => {
                 let name = class.name()?;
@@ -174,89 +132,20 @@ impl Socket {
         let outgoing = match Outgoing::new(message, text) {
             Ok(outgoing) => outgoing,
             Err(error) if error.is_instance_of::<PyTypeError>(py) && payload::is_iterable(message) => {
-                let hooks = this.face.hooks.bind(py);
+                let hooks = this.delivery.hooks.bind(py);
                 return hooks.call_method1("send_pieces", (slf, message, text, compress)).map(Bound::unbind);
             }
             Err(error) => return Err(error),
         };
         let (kind, bytes) = (outgoing.kind(), outgoing.bytes());
-        let connection = &this.face.connection;
+        let connection = &this.delivery.connection;
         let sent =
             if bytes.len() < RELEASE_FROM && !(bytes.len() >= RELEASE_COMPRESSED_FROM && this.compresses()) {
                 connection.send(kind, bytes, compress)
             } else {
                 py.detach(|| connection.send(kind, bytes, compress))
             };
-        this.sent(py, sent)
-    }
-
-    /// Begins a message in pieces, of the kind that `first` has; false while another one is under way.
-    fn _begin_pieces(
-        &self,
-        py: Python<'_>,
-        first: &Bound<'_, PyAny>,
-        text: Option<bool>,
-        compress: Option<bool>,
-    ) -> PyResult<bool> {
-        let kind = Outgoing::new(first, text)?.kind();
-        self.face.connection.begin_pieces(kind, compress).map_err(|error| self.raise(py, &error))
-    }
-
-    fn _send_piece(&self, py: Python<'_>, piece: &Bound<'_, PyAny>, last: bool) -> PyResult<Py<PyAny>> {
-        let piece = Outgoing::new(piece, None)?;
-        let connection = &self.face.connection;
-        let bytes = piece.bytes();
-        let sent = py.detach(|| connection.send_piece(bytes, last));
-        self.sent(py, sent)
-    }
-
-    #[getter]
-    fn _is_sending_pieces(&self) -> bool {
-        self.face.connection.is_sending_pieces() && self.face.connection.state() == State::Open
-    }
-
-    /// Waits until no message is being sent in pieces.
-    fn _wait_pieces(&self, py: Python<'_>) -> PyResult<()> {
-        wait_until(py, &self.face, None, || !self._is_sending_pieces()).map(drop)
-    }
-
-    /// Begins to read one message in pieces.
-    fn _begin_stream(&self) -> PyResult<()> {
-        if self.face.has_message_handler() {
-            return Err(PyRuntimeError::new_err(
-                "recv_streaming takes messages itself: disconnect the handlers of OnMessage first",
-            ));
-        }
-        if !self.face.connection.begin_stream() {
-            return Err(PyRuntimeError::new_err(
-                "a message is being received in pieces already: finish that first",
-            ));
-        }
-        Ok(())
-    }
-
-    /// The next piece, and whether it is the last; None when there is none yet.
-    fn _take_piece(&self, py: Python<'_>) -> PyResult<Option<(Py<PyAny>, bool)>> {
-        let connection = &self.face.connection;
-        if let Some((piece, last)) = connection.take_piece(|piece| payload::to_python(py, &piece)) {
-            return Ok(Some((piece?, last)));
-        }
-        if connection.state() == State::Closed || connection.is_forked() {
-            return Err(errors::closed(py, connection, None));
-        }
-        Ok(None)
-    }
-
-    /// Waits for a piece; false when the timeout came first.
-    fn _wait_piece(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let connection = &self.face.connection;
-        wait_until(py, &self.face, deadline(timeout)?, || {
-            connection.has_piece() || connection.state() == State::Closed
-        })
-    }
-
-    fn _end_stream(&self, complete: bool) {
-        self.face.connection.end_stream(complete);
+        sending::sent(py, &this.delivery, &this.ready, sent)
     }
 
     /// Starts the closing handshake and returns; a second call does nothing (RFC 6455 section 7).
@@ -278,9 +167,8 @@ impl Socket {
         #[pyo3(from_py_with = close_code)] code: u16,
         reason: &str,
     ) -> PyResult<()> {
-        if self.face.connection.close(code, reason).map_err(|error| errors::raise(py, &error))? {
-            self.face.end_here();
-            self.face.discard();
+        if self.delivery.connection.close(code, reason).map_err(|error| errors::raise(py, &error))? {
+            self.delivery.end_here();
         }
         Ok(())
     }
@@ -298,25 +186,25 @@ impl Socket {
     ///     ConnectionClosed: The connection has closed, and every message from before was taken.
     #[pyo3(signature = (timeout=None))]
     fn recv(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
-        let (py, face) = (slf.py(), &slf.get().face);
-        if face.is_async {
+        let (py, delivery) = (slf.py(), &slf.get().delivery);
+        if delivery.is_async {
             check_timeout(timeout)?;
-            return Receiving::begin(slf, timeout);
+            return Receiving::begin(slf.as_any(), &slf.get().handle, timeout);
         }
-        receive(py, face, timeout)
+        receive(py, delivery, timeout)
     }
 
     /// `timeout` is only checked: that of the wait that follows.
     fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<u64> {
         check_timeout(timeout)?;
         let payload = Outgoing::new(payload, None)?;
-        self.face.connection.ping(payload.bytes()).map_err(|error| self.raise(py, &error))
+        self.delivery.connection.ping(payload.bytes()).map_err(|error| self.raise(py, &error))
     }
 
     fn _wait_pong(&self, py: Python<'_>, number: u64, timeout: Option<f64>) -> PyResult<f64> {
-        let connection = &self.face.connection;
+        let connection = &self.delivery.connection;
         let until = deadline(timeout)?;
-        let there = wait_until(py, &self.face, until, || {
+        let there = wait_until(py, &self.delivery, until, || {
             connection.pong_arrived(number).is_some() || connection.state() == State::Closed
         })?;
         match connection.pong_arrived(number) {
@@ -328,23 +216,25 @@ impl Socket {
 
     /// Waits until the connection is closed; false when the timeout came first.
     fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        wait_until(py, &self.face, deadline(timeout)?, || self.face.is_over())
+        wait_until(py, &self.delivery, deadline(timeout)?, || self.delivery.is_over())
     }
 
     /// Writes out what is corked; on the thread face it waits until everything is handed to the system.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process(py)?;
-        let connection = &self.face.connection;
-        if connection.flush() || self.face.is_async {
+        let connection = &self.delivery.connection;
+        if connection.flush() || self.delivery.is_async {
             return Ok(());
         }
-        wait_until(py, &self.face, None, || connection.unsent() == 0 || connection.state() == State::Closed)?;
+        wait_until(py, &self.delivery, None, || {
+            connection.unsent() == 0 || connection.state() == State::Closed
+        })?;
         Ok(())
     }
 
     /// Drops TCP at once, without a closing handshake (close code 1006).
     fn abort(&self) {
-        self.face.connection.abort();
+        self.delivery.connection.abort();
     }
 
     /// Fires with each message: ``str`` for text, ``bytes`` for binary.
@@ -362,35 +252,25 @@ impl Socket {
     /// Where it leads to, after any redirects, with its query; without user name and password.
     #[getter]
     fn url(&self) -> String {
-        self.face.connection.url().href()
+        self.delivery.connection.url().href()
     }
 
     /// The subprotocol that the server chose.
     #[getter]
     fn subprotocol(&self) -> Option<String> {
-        self.face.connection.handshake().and_then(|handshake| handshake.subprotocol)
+        handshake::subprotocol(&self.delivery.connection)
     }
 
     /// What was agreed of permessage-deflate: level, memory level, window bits and context takeover of client and server.
     #[getter]
-    fn _compression(&self) -> Option<(u8, u8, u8, u8, bool, bool)> {
-        let agreed = self.face.connection.handshake_ref()?.compression?;
-        Some((
-            agreed.level,
-            agreed.memory_level,
-            agreed.client_window_bits,
-            agreed.server_window_bits,
-            !agreed.client_no_context_takeover,
-            !agreed.server_no_context_takeover,
-        ))
+    fn _compression(&self) -> Option<handshake::Compression> {
+        handshake::compression(&self.delivery.connection)
     }
 
     /// The addresses that redirects led away from, in order; empty without any.
     #[getter]
     fn redirects<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let handshake = self.face.connection.handshake_ref();
-        let redirects = handshake.map(|handshake| handshake.redirects.as_slice()).unwrap_or_default();
-        PyTuple::new(py, redirects.iter().map(Url::href))
+        handshake::redirects(py, &self.delivery.connection)
     }
 
     /// Names and values of the cookies that the server set in the opening handshake (RFC 6265).
@@ -401,25 +281,18 @@ impl Socket {
     /// paths, the one for ``ws.url`` is here.
     #[getter]
     fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let cookies = PyDict::new(py);
-        if let Some(handshake) = self.face.connection.handshake_ref() {
-            for (name, value) in &handshake.cookies {
-                cookies.set_item(name, value)?;
-            }
-        }
-        Ok(cookies)
+        handshake::cookies(py, &self.delivery.connection)
     }
 
     #[getter]
     fn _response_headers(&self) -> Vec<(String, String)> {
-        let headers = self.face.connection.handshake().map(|handshake| handshake.headers).unwrap_or_default();
-        headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        handshake::headers(&self.delivery.connection)
     }
 
     #[getter]
     fn _state(&self) -> &'static str {
-        match self.face.connection.state() {
-            _ if self.face.connection.is_forked() => "CLOSED",
+        match self.delivery.connection.state() {
+            _ if self.delivery.connection.is_forked() => "CLOSED",
             State::Connecting => "CONNECTING",
             State::Open => "OPEN",
             State::Closing => "CLOSING",
@@ -442,79 +315,78 @@ impl Socket {
     /// What ended the connection; None while it is open and after a clean close.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let error = self.face.connection.closed()?.error?;
+        let error = self.delivery.connection.closed()?.error?;
         Some(errors::raise(py, &error).into_value(py).into_any())
     }
 
     /// Seconds of the last measured round trip of a ping.
     #[getter]
     fn latency(&self) -> Option<f64> {
-        self.face.connection.latency().as_ref().map(Duration::as_secs_f64)
+        self.delivery.connection.latency().as_ref().map(Duration::as_secs_f64)
     }
 
     /// Our address and port.
     #[getter]
     fn local_address(&self) -> Option<(String, u16)> {
-        let address = self.face.connection.handshake()?.local_address;
-        Some((address.ip().to_string(), address.port()))
+        handshake::address(&self.delivery.connection, |handshake| handshake.local_address)
     }
 
     /// The server's address and port.
     #[getter]
     fn remote_address(&self) -> Option<(String, u16)> {
-        let address = self.face.connection.handshake()?.remote_address;
-        Some((address.ip().to_string(), address.port()))
+        handshake::address(&self.delivery.connection, |handshake| handshake.remote_address)
     }
 
     #[getter]
     fn _close_timeout(&self) -> f64 {
-        self.face.connection.close_timeout().as_secs_f64()
+        self.delivery.connection.close_timeout().as_secs_f64()
     }
 
     // ---- for the asyncio face
 
-    /// A task waits for a message: its future gets one, first come, first served, or a copy while there is a handler.
-    fn _add_receiver(&self, future: Py<PyAny>) {
-        if self.face.has_message_handler() {
-            self.face.add_waiter(crate::face::Which::Message, crate::face::Waiter::Future(future));
-        } else {
-            self.face.add_receiver(future);
-        }
+    /// The reports of the loop that this socket belongs to; None on the thread face.
+    #[getter]
+    fn _loop_hooks(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.delivery.is_async.then(|| self.delivery.hooks.clone_ref(py))
+    }
+
+    /// The task that holds the ticket waits by this future from now on.
+    fn _wait_on(&self, py: Python<'_>, ticket: u64, future: Py<PyAny>) -> PyResult<()> {
+        self.delivery.wait_on(py, ticket.into(), Future::new(future))
     }
 
     /// The task does not wait any more: it took the message that its future got, or was cancelled.
-    fn _settle(&self, future: &Bound<'_, PyAny>, took: bool) {
-        self.face.settle(crate::face::Which::Message, future, took);
+    fn _settle(&self, ticket: u64, took: bool) {
+        self.delivery.settle(ticket.into(), took);
     }
 
     fn _add_pong(&self, py: Python<'_>, number: u64, future: Py<PyAny>) -> PyResult<()> {
-        if self.face.connection.state() == State::Closed {
-            return Err(errors::closed(py, &self.face.connection, None));
+        if self.delivery.connection.state() == State::Closed {
+            return Err(errors::closed(py, &self.delivery.connection, None));
         }
-        self.face.add_pong(py, number, future);
-        self.face.connection.request_delivery();
+        self.delivery.futures.wait_for_pong(number, Future::new(future));
+        self.delivery.connection.request_delivery();
         Ok(())
     }
 
-    /// A future that is told of the next piece, or of the end.
-    fn _add_piece_waiter(&self, future: Py<PyAny>) {
-        *lock(&self.face.piece_waiter) = Some(future);
-        self.face.catch_up();
-        self.face.connection.request_delivery();
+    /// The task that waits by this future, for anything but a message, does not any more.
+    fn _forget(&self, future: &Bound<'_, PyAny>) {
+        self.delivery.futures.forget(future);
     }
 
-    /// A future that is told of room, and of the end of a message in pieces.
-    fn _add_room(&self, future: Py<PyAny>) {
-        lock(&self.face.room).push(future);
+    /// How many wait for a message, and how many tasks for the close, room, a pong or a piece.
+    #[getter]
+    fn _waiting(&self) -> usize {
+        self.delivery.waiting()
     }
 
     fn _is_full(&self) -> bool {
-        self.face.connection.is_full()
+        self.delivery.connection.is_full()
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
-        Ok(format!("<{} {} {}>", slf.get_type().name()?, this.face.connection.url(), this._state()))
+        Ok(format!("<{} {} {}>", slf.get_type().name()?, this.delivery.connection.url(), this._state()))
     }
 
     /// For `pickle` and for `copy`.
@@ -534,25 +406,8 @@ fn close_code(code: &Bound<'_, PyAny>) -> PyResult<u16> {
     })
 }
 
-impl Socket {
-    /// A callable that registers a future to be told of room.
-    fn face_room(&self, py: Python<'_>) -> Py<PyAny> {
-        let face = Arc::clone(&self.face);
-        let add = pyo3::types::PyCFunction::new_closure(py, None, None, move |args, _| -> PyResult<()> {
-            let future = args.get_item(0)?.unbind();
-            lock(&face.room).push(future);
-            face.connection.sender_waits();
-            if !face.connection.is_full() {
-                face.connection.request_room_report();
-            }
-            Ok(())
-        });
-        add.map_or_else(|error| error.into_value(py).into_any(), |add| add.into_any().unbind())
-    }
-}
-
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.face.abandoned();
+        self.delivery.abandoned();
     }
 }

@@ -18,7 +18,7 @@ use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use crate::stretch;
+use crate::fairness;
 
 /// How an awaited object goes on.
 pub(crate) enum Step<'py> {
@@ -182,7 +182,7 @@ impl Awaited for Ready {
     }
 
     fn begin<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        if stretch::is_over() {
+        if fairness::is_over() {
             // `attach` does the bookkeeping, as above.
             return Python::attach(|_py| Bound::new(slf.py(), Pause::default()).map(Bound::into_any));
         }
@@ -204,7 +204,7 @@ impl Pause {
     }
 
     fn __next__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        stretch::end();
+        fairness::end();
         (!self.over.swap(true, Ordering::Relaxed)).then(|| py.None())
     }
 }
