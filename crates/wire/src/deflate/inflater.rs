@@ -1,12 +1,15 @@
-//! The server's direction: a bound on what comes out holds at every step.
+//! The server's direction: what comes out is written straight to where the message lives, and its bound holds at every
+//! step: room is made for as much as is likely to come, never for more than the limit, and grows with what has come.
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::TAIL;
-use super::parameters::DeflateAgreed;
+use super::parameters::{DeflateAgreed, MOST_WINDOW_BITS};
 
-/// What one call may append before the bound is looked at again; also the most that lies around for it.
-const STEP: usize = 16 << 10;
+/// The least and the most room that one step is given. Between them it is four times what is to be inflated, which is what
+/// text often becomes: a step costs a copy of up to 32 KiB into the window, and room that is not used was filled with zeros
+/// in vain.
+const STEP: std::ops::RangeInclusive<usize> = 256..=64 << 10;
 
 /// Blocks of a message that may say that they are the last. Each costs us a reset, and nobody needs more than one.
 const MOST_ENDS: u16 = 256;
@@ -20,16 +23,17 @@ pub(crate) fn most_compressed(size: usize) -> usize {
 /// Decompresses one message after the other.
 pub(crate) struct Inflater {
     agreed: DeflateAgreed,
-    context: Option<Box<Context>>,
+    context: Option<Context>,
     /// The message that is under way had a byte.
     begun: bool,
 }
 
 struct Context {
     inflate: Inflate,
-    step: [u8; STEP],
     /// How often a block of this message said that it was the last.
     ends: u16,
+    /// Such a block was the end of what has come.
+    at_end: bool,
 }
 
 /// Why a message cannot be decompressed.
@@ -63,10 +67,11 @@ impl Inflater {
         message: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), Failure> {
-        self.begun |= !piece.is_empty();
-        let bits = self.agreed.server_window_bits;
-        let context = self.context.get_or_insert_with(|| Box::new(Context::new(bits)));
-        context.inflate(piece, message, limit)
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.begun = true;
+        self.context.get_or_insert_with(Context::new).inflate(piece, message, limit)
     }
 
     /// The message is complete (7.2.2).
@@ -79,12 +84,17 @@ impl Inflater {
             // one. The tail alone would leave the context inside a block, and the next message would be misread.
             return Ok(());
         }
-        let bits = self.agreed.server_window_bits;
-        let context = self.context.get_or_insert_with(|| Box::new(Context::new(bits)));
-        let finished = context.inflate(&TAIL, message, limit);
+        let context = self.context.get_or_insert_with(Context::new);
+        // Behind a last block there is no block that the tail could end, where the server has left out the byte that begins
+        // one (7.2.3.4): the tail would begin it, and the next message would be misread.
+        let finished = if context.at_end { Ok(()) } else { context.inflate(&TAIL, message, limit) };
         context.ends = 0;
         if self.agreed.server_no_context_takeover {
-            context.inflate = new_inflate(bits);
+            context.inflate.reset(false);
+        }
+        if message.capacity() / 2 > message.len() {
+            // It is kept by its length, and is not to take several times as much.
+            message.shrink_to_fit();
         }
         finished
     }
@@ -97,36 +107,45 @@ impl Inflater {
     }
 }
 
-fn new_inflate(window_bits: u8) -> Inflate {
-    Inflate::new(false, window_bits)
-}
-
 impl Context {
-    fn new(window_bits: u8) -> Self {
-        Self { inflate: new_inflate(window_bits), step: [0; STEP], ends: 0 }
+    fn new() -> Self {
+        // The largest window reads what was written with a smaller one.
+        Self { inflate: Inflate::new(false, MOST_WINDOW_BITS), ends: 0, at_end: false }
     }
 
     fn inflate(&mut self, piece: &[u8], message: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
         let mut input = piece;
+        self.at_end = false;
         loop {
+            let start = message.len();
+            let room = make_room(message, input.len(), limit);
             let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
-            let status = self.inflate.decompress(input, &mut self.step, InflateFlush::SyncFlush);
+            let status = if room > 0 {
+                message.resize(start + room, 0);
+                self.inflate.decompress(input, &mut message[start..], InflateFlush::SyncFlush)
+            } else {
+                // The message is as large as it may be: whether it ends here shows by a byte that has no place.
+                self.inflate.decompress(input, &mut [0], InflateFlush::SyncFlush)
+            };
             input = &input[(self.inflate.total_in() - taken) as usize..];
             let given = (self.inflate.total_out() - given) as usize;
-            if message.len() + given > limit {
-                message.extend_from_slice(&self.step[..limit - message.len()]);
+            if given > room {
                 return Err(Failure::TooBig(limit + 1));
             }
-            message.extend_from_slice(&self.step[..given]);
+            message.truncate(start + given);
+            let is_full = room > 0 && given == room;
             match status {
-                Ok(Status::Ok | Status::BufError) if given < STEP && input.is_empty() => return Ok(()),
+                Ok(Status::Ok | Status::BufError) if !is_full && input.is_empty() => return Ok(()),
                 Ok(Status::Ok) => {}
-                Ok(Status::StreamEnd) => self.begin_again()?,
+                Ok(Status::StreamEnd) => {
+                    self.begin_again()?;
+                    if input.is_empty() {
+                        self.at_end = true;
+                        return Ok(());
+                    }
+                }
                 // A BufError here: no step forward although there is input and room.
                 Ok(Status::BufError) | Err(_) => return Err(Failure::Broken),
-            }
-            if input.is_empty() && given < STEP {
-                return Ok(());
             }
         }
     }
@@ -141,6 +160,20 @@ impl Context {
         self.inflate.reset(false);
         Ok(())
     }
+}
+
+/// Makes room in `message` for what `input` more bytes may become, as far as the limit goes: at the least a part of it, and
+/// more is made when it is full.
+fn make_room(message: &mut Vec<u8>, input: usize, limit: usize) -> usize {
+    let most = limit.saturating_sub(message.len());
+    let wanted = input.saturating_mul(4).clamp(*STEP.start(), *STEP.end()).min(most);
+    let spare = message.capacity() - message.len();
+    if spare < wanted.div_ceil(4) {
+        // As much again as there is, so that each byte is moved once in the mean.
+        message.reserve_exact(wanted.max(message.len()).min(most));
+        return wanted;
+    }
+    spare.min(wanted)
 }
 
 #[cfg(test)]
@@ -221,16 +254,65 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_exactly() {
+    fn a_last_block_may_end_the_message_with_nothing_behind_it() {
+        // The example of 7.2.3.4 without its last byte, which some servers leave out; then two that are sound.
+        let mut inflater = inflater(true);
+        for bytes in [
+            &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..],
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
+            &[0xf2, 0x00, 0x11, 0x00, 0x00],
+        ] {
+            assert_eq!(whole(&mut inflater, bytes, 100).as_deref(), Ok(&b"Hello"[..]), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_holds_exactly_and_so_does_the_room() {
         let mut deflater = super::super::Deflater::new(inflater(true).agreed);
-        for size in [0, 1, STEP - 1, STEP, STEP + 1, 5 * STEP] {
-            let mut bytes = Vec::new();
-            deflater.message(&vec![b'a'; size], &mut bytes);
-            deflater.release();
-            assert_eq!(whole(&mut inflater(true), &bytes, size).map(|message| message.len()), Ok(size));
-            if size > 0 {
-                assert!(matches!(whole(&mut inflater(true), &bytes, size - 1), Err(Failure::TooBig(_))));
+        let (least, most) = STEP.into_inner();
+        for size in [0, 1, least - 1, least, least + 1, most - 1, most, most + 1, 5 * most] {
+            for piece in [usize::MAX, 7] {
+                let mut bytes = Vec::new();
+                deflater.message(&vec![b'a'; size], &mut bytes);
+                deflater.release();
+                let inflate = |limit: usize| {
+                    let (mut inflater, mut message) = (inflater(true), Vec::new());
+                    let pieces = bytes.chunks(piece.min(bytes.len()));
+                    let inflated = pieces.map(|piece| inflater.decompress(piece, &mut message, limit));
+                    let inflated: Result<(), _> = inflated.collect();
+                    let finished = inflated.and_then(|()| inflater.finish(&mut message, limit));
+                    assert!(message.capacity() <= limit, "{} > {limit}", message.capacity());
+                    finished.map(|()| message)
+                };
+                assert_eq!(inflate(size), Ok(vec![b'a'; size]));
+                if size > 0 {
+                    assert_eq!(inflate(size - 1), Err(Failure::TooBig(size)));
+                }
             }
         }
+    }
+
+    #[test]
+    fn memory_grows_with_what_has_come() {
+        // 32 MiB of zeros, a part of them at a time: what is there is never more than twice that, and a step.
+        let mut bytes = Vec::new();
+        let mut deflater = super::super::Deflater::new(inflater(true).agreed);
+        deflater.message(&vec![0; 32 << 20], &mut bytes);
+        let (mut inflater, mut message) = (inflater(true), Vec::new());
+        for piece in bytes.chunks(100) {
+            inflater.decompress(piece, &mut message, 64 << 20).expect("sound");
+            assert!(message.capacity() <= 2 * message.len() + STEP.end(), "{}", message.capacity());
+        }
+        inflater.finish(&mut message, 64 << 20).expect("sound");
+        assert_eq!(message.len(), 32 << 20);
+    }
+
+    #[test]
+    fn a_message_takes_no_more_than_twice_its_size() {
+        // What cannot be compressed becomes no more than it is on the wire.
+        let stored = [&[0x00, 0xe8, 0x03, 0x17, 0xfc][..], &[7; 1000], &[0x00]].concat();
+        let message = whole(&mut inflater(true), &stored, 1 << 20).expect("sound");
+        assert_eq!(message, [7; 1000]);
+        assert!(message.capacity() <= 2000, "{}", message.capacity());
     }
 }
