@@ -89,7 +89,7 @@ stress: build ## threads, tasks and a script at random for SECONDS each (SEED= r
 
 .PHONY: soak
 soak: MINUTES ?= 10
-soak: build ## 500 sockets against a server that injects faults, for MINUTES
+soak: build ## 500 sockets against a server that injects faults, also through toxiproxy (Go), for MINUTES
 	PYTHONPATH=. $(BIN)/python scripts/soak.py --minutes $(MINUTES)
 
 .PHONY: torrent

@@ -6,6 +6,10 @@
 a connection that survives its faults (stalls, slow reads, late pongs) every message, in order; of one that the server
 ends properly or by half every message before the end; of one that is reset or falls silent a prefix, and the end within
 ``ping_timeout``. Then it connects again. Exits with 1 and says what broke, otherwise prints the figures.
+
+About half of the connections go through toxiproxy, which is built with Go; without Go they do not, and a line at the
+end says so. It adds latency, takes bandwidth, slices what passes, delays the end of TCP (all that is survived), ends a
+connection in the middle of a frame, and lets storms come and go in which connections are swallowed or cut.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import argparse
 import asyncio
 import contextlib
 import faulthandler
+import itertools
 import logging
 import os
 import random
@@ -25,11 +30,12 @@ import time
 import traceback
 from collections import Counter, deque
 
+from tests.stress import toxic
 from tests.stress.faults import ENDING, SURVIVING
 from tests.stress.measure import Holdings, peak_rss, settled
 from tests.stress.process import running
 
-from sunsocket import ConnectionClosed, WebSocket
+from sunsocket import ConnectError, ConnectionClosed, WebSocket
 from sunsocket.aio import WebSocket as AioWebSocket
 
 IN_LOOP, IN_THREADS, SENDERS = 300, 200, 10
@@ -38,6 +44,11 @@ OPTIONS = {"ping_interval": 2.0, "ping_timeout": 6.0, "close_timeout": 8.0, "com
 #: Resident bytes that the end may have more than the start, and the last quarter on average more than the second one.
 GROWTH, SLOPE = 24 << 20, 8 << 20
 
+#: A storm lasts so long, and then it is calm for so long.
+STORM, CALM = 1.5, 6.0
+
+#: Addresses by the kind of fault that is met there; filled when the servers are known.
+places: dict[str, str] = {}
 faults: Counter[str] = Counter()
 counts: Counter[str] = Counter()
 failures: list[str] = []
@@ -69,7 +80,9 @@ class Books:
 
     def ended(self, code: int | None) -> None:
         """The connection has closed, and not because of us."""
-        assert self.kind in ENDING, f"{self.kind}: the connection was lost with {code} after {self.answered}"
+        assert self.kind in (*ENDING, *toxic.ENDED), (
+            f"{self.kind}: the connection was lost with {code} after {self.answered}"
+        )
         expected = 1001 if self.kind == "close" else 1006
         assert code == expected, f"{self.kind}: ended with {code}"
         if self.kind in ("close", "half"):
@@ -77,8 +90,16 @@ class Books:
         faults[self.kind] += 1
 
 
-def kinds(rng: random.Random) -> str:
-    return rng.choice(SURVIVING + ENDING)
+def pick(rng: random.Random) -> str:
+    """A kind of fault, to connect to."""
+    return rng.choice(list(places))
+
+
+def may_fail(kind: str, error: ConnectError) -> None:
+    """An opening handshake that fails is fine in a storm and nowhere else."""
+    if kind not in toxic.STORMS:
+        raise error
+    counts["refused"] += 1
 
 
 def burst(rng: random.Random, serial: list[int]) -> list[str]:
@@ -89,13 +110,18 @@ def burst(rng: random.Random, serial: list[int]) -> list[str]:
     return messages
 
 
-async def in_loop(url: str, seed: int, deadline: float) -> None:
+async def in_loop(seed: int, deadline: float) -> None:
     rng, serial = random.Random(seed), [0]
     try:
         await asyncio.sleep(rng.random())
         while time.monotonic() < deadline and not failures:
-            books = Books(kinds(rng))
-            ws = await AioWebSocket.connect(url + books.kind, open_timeout=30.0, **OPTIONS)  # type: ignore[arg-type]
+            books = Books(pick(rng))
+            try:
+                ws = await AioWebSocket.connect(places[books.kind], open_timeout=30.0, **OPTIONS)  # type: ignore[arg-type]
+            except ConnectError as error:
+                may_fail(books.kind, error)
+                await asyncio.sleep(rng.random())
+                continue
             counts["connections"] += 1
             until = min(deadline, time.monotonic() + 5 + rng.random() * 40)
             try:
@@ -123,17 +149,26 @@ async def in_loop(url: str, seed: int, deadline: float) -> None:
 class Threaded:
     """One socket of the thread face: the dispatcher hands its messages to a handler."""
 
-    def __init__(self, url: str, rng: random.Random) -> None:
-        self.url, self.random, self.serial = url, rng, [0]
+    def __init__(self, rng: random.Random) -> None:
+        self.random, self.serial = rng, [0]
+        self.closed, self.closing = threading.Event(), False
         self.connect()
 
     def connect(self) -> None:
-        books = self.books = Books(kinds(self.random))
+        books = self.books = Books(pick(self.random))
+        url = places[books.kind]
+        try:
+            self.ws = ws = WebSocket.connect(url, open_timeout=30.0, daemon=True, **OPTIONS)  # type: ignore[arg-type]
+        except ConnectError as error:
+            # The next step tries again.
+            may_fail(books.kind, error)
+            self.closed.set()
+            return
         self.closed, self.closing = threading.Event(), False
         self.until = time.monotonic() + 5 + self.random.random() * 40
         self.waiting_since = time.monotonic()
-        self.ws = ws = WebSocket.connect(self.url + books.kind, open_timeout=30.0, daemon=True, **OPTIONS)  # type: ignore[arg-type]
         counts["connections"] += 1
+        closed = self.closed
 
         def handler(message: str | bytes) -> None:
             try:
@@ -147,7 +182,7 @@ class Threaded:
                     books.ended(ws.close_code)
             except AssertionError as error:
                 fail(f"in a thread: {error}")
-            self.closed.set()
+            closed.set()
 
         ws.OnMessage.Connect(handler)
         ws.OnClose.Connect(ended)
@@ -181,10 +216,10 @@ class Threaded:
             assert self.closed.wait(30), "OnClose did not fire"
 
 
-def in_threads(url: str, seed: int, deadline: float) -> None:
+def in_threads(seed: int, deadline: float) -> None:
     rng = random.Random(seed)
     try:
-        sockets = [Threaded(url, random.Random(rng.random())) for _ in range(IN_THREADS // SENDERS)]
+        sockets = [Threaded(random.Random(rng.random())) for _ in range(IN_THREADS // SENDERS)]
         while time.monotonic() < deadline and not failures:
             for each in sockets:
                 each.step()
@@ -195,27 +230,37 @@ def in_threads(url: str, seed: int, deadline: float) -> None:
         fail(f"in a thread: {error!r}")
 
 
-async def soak(url: str, seconds: float, seed: int) -> None:
+async def weather(proxies: toxic.Proxies | None, deadline: float) -> None:
+    """Lets one storm after the other come and go, and leaves none behind."""
+    kinds = itertools.cycle(toxic.STORMS)
+    while proxies is not None and time.monotonic() + CALM + STORM < deadline:
+        await asyncio.sleep(CALM)
+        kind = next(kinds)
+        await asyncio.to_thread(proxies.begin, kind)
+        await asyncio.sleep(STORM)
+        await asyncio.to_thread(proxies.end, kind)
+
+
+async def soak(proxies: toxic.Proxies | None, seconds: float, seed: int) -> None:
     deadline = time.monotonic() + seconds
-    threads = [
-        threading.Thread(target=in_threads, args=(url, seed * 1000 + index, deadline)) for index in range(SENDERS)
-    ]
+    threads = [threading.Thread(target=in_threads, args=(seed * 1000 + index, deadline)) for index in range(SENDERS)]
     for thread in threads:
         thread.start()
-    await asyncio.gather(*(in_loop(url, seed * 100_000 + index, deadline) for index in range(IN_LOOP)))
+    sockets = (in_loop(seed * 100_000 + index, deadline) for index in range(IN_LOOP))
+    await asyncio.gather(weather(proxies, deadline), *sockets)
     for thread in threads:
         await asyncio.to_thread(thread.join)
 
 
-async def main(url: str, seconds: float, seed: int) -> Holdings:
+async def main(proxies: toxic.Proxies | None, seconds: float, seed: int) -> Holdings:
     # What stays for good is there before the counting begins: a first round with everything open.
-    await soak(url, min(20.0, seconds / 3), seed + 1)
+    await soak(proxies, min(20.0, seconds / 3), seed + 1)
     await asyncio.sleep(1)
     faults.clear()
     counts.clear()
     before = Holdings.now()
     most, resident = 0, []
-    soaking = asyncio.ensure_future(soak(url, seconds, seed))
+    soaking = asyncio.ensure_future(soak(proxies, seconds, seed))
     while not soaking.done():
         await asyncio.wait([soaking], timeout=10)
         most = max(most, len(os.listdir("/proc/self/fd")))
@@ -244,11 +289,23 @@ if __name__ == "__main__":
     print(f"soak: {IN_LOOP + IN_THREADS} sockets for {options.minutes:g} minutes, SEED={options.seed}", flush=True)
     faulthandler.dump_traceback_later(options.minutes * 60 + 120, exit=True)
     logging.getLogger("sunsocket").setLevel(logging.ERROR)
-    with running("faults", str(options.seed)) as url:
-        before = asyncio.run(main(url, options.minutes * 60, options.seed))
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(running("faults", str(options.seed)))
+        places |= {kind: url + kind for kind in SURVIVING + ENDING}
+        proxies, without = None, ""
+        try:
+            proxies = stack.enter_context(toxic.running(int(url.rstrip("/").rpartition(":")[2])))
+            places |= {kind: f"ws://127.0.0.1:{port}/steady" for kind, port in proxies.ports.items()}
+        except toxic.CannotBuild as reason:
+            without = str(reason)
+        before = asyncio.run(main(proxies, options.minutes * 60, options.seed))
         after = None if failures else settled(before, GROWTH)
     print(f"soak: {counts['messages']} messages over {counts['connections']} connections, {options.minutes:g} minutes")
-    print(f"soak: connections by fault: {', '.join(f'{name} {faults[name]}' for name in SURVIVING + ENDING)}")
+    print(f"soak: connections by fault: {', '.join(f'{name} {faults[name]}' for name in places)}")
+    if without:
+        print(f"soak: nothing went through toxiproxy: {without}")
+    else:
+        print(f"soak: {counts['refused']} connections were refused in storms")
     print(f"soak: start: {before}; end: {after}; peak {peak_rss() / 2**20:.1f} MiB")
     if failures:
         print(f"soak: FAILED with SEED={options.seed}: {failures[:5]}")
