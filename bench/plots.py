@@ -60,7 +60,8 @@ def draw_ratios(
     height = 0.85 / len(series)
     for number, (label, bars) in enumerate(series):
         rows = [index + number * height for index in range(len(workloads))]
-        axes.barh(rows, [bar - 1 for bar in bars], height, left=1, label=label, color=COLOURS[number % len(COLOURS)])
+        colour = COLOURS[-1] if label == "limit" else COLOURS[number % len(COLOURS)]
+        axes.barh(rows, [bar - 1 for bar in bars], height, left=1, label=label, color=colour)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_yticks([index + 0.4 for index in range(len(workloads))], [workload.name for workload in workloads])

@@ -234,10 +234,16 @@ def whole(report: Report) -> str:
 
 
 def put_into_page(page: Path, text: str) -> None:
-    """Replaces what stands between the page's marks; the pictures that lie beside the page are shown first."""
-    before, mark, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise SystemExit(f"bench: {page} has no lines {BEGIN} and {END}")
+    """Puts the figures on a page; the pictures that lie beside the page are shown first."""
     pictures = "".join(f"![{shown.stem}]({shown.name})\n\n" for shown in sorted(page.parent.glob("performance-*.svg")))
-    page.write_text(f"{before}{BEGIN}\n\n{pictures}{text}\n{END}{after}")
+    put_between(page, (BEGIN, END), pictures + text)
+
+
+def put_between(page: Path, marks: tuple[str, str], text: str) -> None:
+    """Replaces what stands between two lines of a page."""
+    begin, end = marks
+    before, found, rest = page.read_text().partition(begin)
+    _, found_too, after = rest.partition(end)
+    if not found or not found_too:
+        raise SystemExit(f"bench: {page} has no lines {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")

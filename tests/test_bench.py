@@ -12,6 +12,8 @@ from bench.report import Report
 from bench.table import BEGIN, END, aligned, cheapness, missed, put_into_page, ratio, whole
 from bench.workloads import WORKLOADS, Workload
 
+from tests.counting.__main__ import MARKS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -99,7 +101,8 @@ def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
 def test_the_page_on_performance_has_the_marks() -> None:
     text = (ROOT / "docs" / "performance.md").read_text()
 
-    assert text.index(BEGIN) < text.index(END)
+    marks = [text.index(mark) for mark in (BEGIN, END, *MARKS)]
+    assert marks == sorted(marks)
 
 
 def test_columns_of_a_table_stand_below_each_other() -> None:
