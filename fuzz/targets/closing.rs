@@ -1,9 +1,9 @@
 //! The close path: whatever the server sends and whatever the program does, in any order, at the most one Close leaves,
-//! nothing leaves behind it, and the client comes to rest.
+//! nothing leaves behind it, and the connection comes to rest. A receiver and a sender apart do the same as a client.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sunsocket_wire::{Client, Limits, MessageKind, State};
+use sunsocket_wire::{Client, Event, Limits, MessageKind, Receiver, Sender, State};
 
 const KEY: [u8; 4] = [0; 4];
 
@@ -32,23 +32,63 @@ fn opcodes(mut bytes: &[u8]) -> Vec<u8> {
     opcodes
 }
 
+/// A client's two directions, driven as a program does that has a lock for each.
+struct Halves {
+    receiver: Receiver,
+    sender: Sender,
+    out: Vec<u8>,
+}
+
+impl Halves {
+    fn receive(&mut self, mut portion: &[u8]) {
+        loop {
+            match self.receiver.receive(&mut portion) {
+                Ok(Some(Event::Ping(payload))) => self.sender.owe_pong(payload),
+                Ok(Some(Event::Close(frame))) => self.sender.owe_close(frame.code),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(violation) => drop(self.sender.fail(&violation, KEY, &mut self.out)),
+            }
+        }
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let mut client = Client::new(Limits { max_message_size: 1000, ..Limits::default() }, None);
+    let limits = Limits { max_message_size: 1000, ..Limits::default() };
+    let mut client = Client::new(limits, None);
+    let mut halves = Halves { receiver: Receiver::new(limits, None), sender: Sender::new(), out: Vec::new() };
     let mut out = Vec::new();
     let mut rest = bytes;
     let mut dead = false;
     while let [step, behind @ ..] = rest {
         rest = behind;
         let (count, argument) = (usize::from(step >> 3), step >> 3);
+        let Halves { sender, out: apart, .. } = &mut halves;
         match step & 7 {
-            0 => drop(client.send(MessageKind::Text, b"message", None, KEY, &mut out)),
-            1 => drop(client.ping(b"ping", KEY, &mut out)),
-            2 => drop(client.close(1000 + u16::from(argument), "a reason, perhaps\u{e9}", KEY, &mut out)),
-            3 => drop(client.transmit(&mut || KEY, &mut out)),
-            4 => drop(client.send_piece(MessageKind::Binary, b"piece", argument & 1 != 0, None, KEY, &mut out)),
+            0 => {
+                let sent = client.send(MessageKind::Text, b"message", None, KEY, &mut out);
+                assert_eq!(sender.takes_message(), sent);
+                assert_eq!(sender.send(MessageKind::Text, b"message", false, KEY, apart), sent);
+            }
+            1 => assert_eq!(client.ping(b"ping", KEY, &mut out), sender.ping(b"ping", KEY, apart)),
+            2 => {
+                let (code, reason) = (1000 + u16::from(argument), "a reason, perhaps\u{e9}");
+                assert_eq!(client.close(code, reason, KEY, &mut out), sender.close(code, reason, KEY, apart));
+            }
+            3 => {
+                let owes = sender.owes();
+                assert_eq!(client.transmit(&mut || KEY, &mut out), owes);
+                assert_eq!(sender.transmit(&mut || KEY, apart), owes);
+            }
+            4 => {
+                let last = argument & 1 != 0;
+                let sent = client.send_piece(MessageKind::Binary, b"piece", last, None, KEY, &mut out);
+                assert_eq!(sender.send_piece(MessageKind::Binary, b"piece", last, false, KEY, apart), sent);
+            }
             _ => {
                 let (mut portion, behind) = rest.split_at(count.min(rest.len()));
                 rest = behind;
+                halves.receive(portion);
                 loop {
                     match client.receive(&mut portion) {
                         Ok(Some(_)) => assert!(!dead, "nothing is reported after the end"),
@@ -63,8 +103,11 @@ fuzz_target!(|bytes: &[u8]| {
                 dead |= matches!(client.state(), State::Closed);
             }
         }
+        assert_eq!(client.state(), halves.sender.state());
     }
     client.transmit(&mut || KEY, &mut out);
+    halves.sender.transmit(&mut || KEY, &mut halves.out);
+    assert_eq!(out, halves.out);
     let opcodes = opcodes(&out);
     let closes = opcodes.iter().filter(|opcode| **opcode == 8).count();
     assert!(closes <= 1, "{opcodes:?}");

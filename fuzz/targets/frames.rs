@@ -1,9 +1,9 @@
-//! The stream of frames, with and without permessage-deflate: however it is cut, whole or in pieces, the client reports
-//! the same, and keeps to its limit.
+//! The stream of frames, with and without permessage-deflate: however it is cut, whole or in pieces, with rests between, the
+//! receiver reports the same, and keeps to its limit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sunsocket_wire::{Client, DeflateAgreed, Event, Limits, Message, MessageKind, Violation};
+use sunsocket_wire::{DeflateAgreed, Event, Limits, Message, MessageKind, Receiver, Violation};
 
 const LIMIT: usize = 4096;
 
@@ -17,8 +17,14 @@ enum Seen {
 }
 
 /// Feeds `bytes` in portions of `portion`; with `direct` the rest of a large frame is put straight to its place.
-fn receive(deflate: Option<DeflateAgreed>, bytes: &[u8], portion: usize, direct: bool, pieces: bool) -> Vec<Seen> {
-    let mut client = Client::new(Limits { max_message_size: LIMIT, ..Limits::default() }, deflate);
+fn receive(
+    deflate: Option<DeflateAgreed>,
+    bytes: &[u8],
+    portion: usize,
+    direct: bool,
+    pieces: bool,
+) -> Vec<Seen> {
+    let mut receiver = Receiver::new(Limits { max_message_size: LIMIT, ..Limits::default() }, deflate);
     let mut seen = Vec::new();
     let mut begun = Vec::new();
     let mut add = |outcome: Result<Event<'_>, Violation>| {
@@ -43,12 +49,12 @@ fn receive(deflate: Option<DeflateAgreed>, bytes: &[u8], portion: usize, direct:
         true
     };
     'all: for mut input in bytes.chunks(portion) {
-        client.report_pieces(pieces);
-        if direct && let Some(target) = client.read_target() {
+        receiver.report_pieces(pieces);
+        if direct && let Some(target) = receiver.read_target() {
             let count = target.max.min(input.len());
             target.buffer.extend_from_slice(&input[..count]);
             input = &input[count..];
-            match client.filled(count) {
+            match receiver.filled(count) {
                 Ok(None) => {}
                 Ok(Some(event)) => drop(add(Ok(event))),
                 Err(violation) => {
@@ -60,12 +66,12 @@ fn receive(deflate: Option<DeflateAgreed>, bytes: &[u8], portion: usize, direct:
         loop {
             // The driver asks for small messages first; in one piece of input they come the general way.
             if portion < bytes.len()
-                && let Some((kind, ascii, payload)) = client.receive_small(&mut input)
+                && let Some((kind, ascii, payload)) = receiver.receive_small(&mut input)
             {
                 add(Ok(Event::Message(Message { kind, ascii, payload: payload.into() })));
                 continue;
             }
-            match client.receive(&mut input) {
+            match receiver.receive(&mut input) {
                 Ok(None) => break,
                 Ok(Some(event)) => drop(add(Ok(event))),
                 Err(violation) => {
@@ -74,8 +80,13 @@ fn receive(deflate: Option<DeflateAgreed>, bytes: &[u8], portion: usize, direct:
                 }
             }
         }
-        assert!(client.partial_len() <= LIMIT);
+        assert!(receiver.partial_len() <= LIMIT);
+        if portion % 3 == 0 {
+            receiver.idle();
+        }
     }
+    receiver.end();
+    assert_eq!((receiver.partial_len(), receiver.receive(&mut &[0x81, 0][..])), (0, Ok(None)));
     seen
 }
 
