@@ -11,5 +11,6 @@ fi
 ruff check --quiet .
 ruff format --check --quiet .
 mypy
+python scripts/import_circles.py
 python -m mypy.stubtest sunsocket._core --allowlist tests/stubtest-allowlist.txt
 echo "lint: clean"

@@ -258,7 +258,7 @@ def test_each_semantic_has_a_test_on_each_face():
 @pytest.mark.parametrize("page", markdown.pages(), ids=lambda page: page.name)
 def test_files_and_functions_that_a_page_names_exist(page):
     rust = "\n".join(path.read_text() for path in (ROOT / "crates").rglob("*.rs"))
-    rust += (ROOT / "crates" / "luau" / "src" / "prelude.luau").read_text()
+    rust += "\n".join(path.read_text() for path in (ROOT / "crates" / "luau" / "src" / "prelude").glob("*.luau"))
     for text in markdown.code(markdown.prose(page)):
         if re.fullmatch(r"(?:crates|python|tests|examples|docs)/[\w./-]*", text):
             assert (ROOT / text).exists(), f"{page.name}: there is no {text}"

@@ -5,7 +5,7 @@
 
 use mlua::{Lua, Table, Value};
 
-use crate::error::type_name;
+use crate::vm::errors::type_name;
 
 /// Tables nested deeper than this are taken for a circle.
 const DEEPEST: usize = 100;

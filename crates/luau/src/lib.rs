@@ -1,19 +1,19 @@
 //! The script host: runs a Luau script that is written against the `WebSocket` class.
 //!
-//! Read in this order: `runtime` (a script from its start to its end), `scheduler` (which coroutine runs when),
-//! `prelude.luau` (what yields, written in Luau so that `pcall` sees through it), `signal` and `socket` (the class),
-//! `delivery` (a message to its handlers), `globals`.
+//! Read in this order: `runtime` (a script from its start to its end), `vm` (coroutines, errors, output; it knows no
+//! socket), `session` (what one script has), `socket` (one connection's side), `delivery` (a message to its handlers),
+//! `class` (what a script holds), `globals` with the files of `prelude` (what yields, written in Luau so that `pcall` sees
+//! through it).
 #![forbid(unsafe_code)]
 
+mod class;
 mod delivery;
-mod error;
 mod globals;
-mod host;
 mod json;
 mod modules;
 mod runtime;
-mod scheduler;
-mod signal;
+mod session;
 mod socket;
+mod vm;
 
 pub use runtime::{RunOptions, run};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mlua::{Function, Lua, chunk::ChunkMode};
 
-use crate::error;
+use crate::vm::errors;
 
 /// The file that `path` names in the script with the name `requirer`.
 ///
@@ -48,7 +48,7 @@ pub(crate) fn compile(lua: &Lua, source: Vec<u8>, name: String) -> Result<Functi
         return Err(format!("{}: this is binary, not a script", name.trim_start_matches(['@', '='])));
     }
     let chunk = lua.load(source).set_mode(ChunkMode::Text).set_name(name);
-    chunk.into_function().map_err(|failure| error::message(&failure))
+    chunk.into_function().map_err(|failure| errors::message(&failure))
 }
 
 /// The source without the byte order mark that some editors put before it, and with a `#!` line as a comment.
@@ -57,5 +57,13 @@ fn without_prefix(source: &[u8]) -> Vec<u8> {
     match source.strip_prefix(b"#!") {
         Some(rest) => [b"--", rest].concat(),
         None => source.to_vec(),
+    }
+}
+
+/// A function, or nil and what is wrong.
+pub(crate) fn either(compiled: Result<Function, String>) -> (Option<Function>, Option<String>) {
+    match compiled {
+        Ok(function) => (Some(function), None),
+        Err(problem) => (None, Some(problem)),
     }
 }

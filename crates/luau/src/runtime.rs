@@ -2,16 +2,18 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{Lua, MultiValue, Value, VmState};
+use mlua::{MultiValue, Value, VmState};
 use sunsocket_net::{Reactor, Role};
 
-use crate::delivery::Delivered;
-use crate::host::{Configure, Host};
-use crate::{delivery, error, globals, modules};
+use crate::delivery::{self, Delivered};
+use crate::session::{Configure, Session};
+use crate::vm::errors;
+use crate::vm::machine::Vm;
+use crate::{globals, modules};
 
 /// How often a script that does not pause is looked at for an interrupt, and how many steps it may take in between
 /// without a look at the clock.
@@ -47,33 +49,33 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
             return 1;
         }
     };
-    let host = Host::new(Lua::new(), reactor, configure, color, Box::new(interrupted));
-    let status = match start(&host, &path, &args) {
-        Ok(()) => turn_until_idle(&host),
+    let vm = Vm::new(color, Box::new(interrupted));
+    let session = Session::new(vm, reactor, configure, path);
+    let status = match start(&session, &args) {
+        Ok(()) => turn_until_idle(&session),
         Err(problem) => {
-            host.report(&problem);
+            session.vm.report(&problem);
             1
         }
     };
-    host.flush();
+    session.vm.output.flush();
     status
 }
 
 /// Compiles the script and schedules its main coroutine.
-fn start(host: &Rc<Host>, path: &Path, args: &[Vec<u8>]) -> Result<(), String> {
-    let said = |error: mlua::Error| error::message(&error);
-    let lua = &host.lua;
-    host.script.replace(path.to_owned());
-    globals::install(host).map_err(said)?;
+fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
+    let said = |error: mlua::Error| errors::message(&error);
+    let lua = &session.vm.lua;
+    globals::install(session).map_err(said)?;
     lua.set_memory_limit(memory_limit()).map_err(said)?;
     // From here on the libraries are read-only, and the script's globals are its own.
     lua.sandbox(true).map_err(said)?;
-    let main = lua.create_thread(modules::load(lua, path)?).map_err(said)?;
+    let main = lua.create_thread(modules::load(lua, &session.script)?).map_err(said)?;
     let args: mlua::Result<Vec<_>> =
         args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
-    host.main.replace(Some(main.clone()));
-    host.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
-    interrupt_long_runs(host);
+    session.vm.main.replace(Some(main.clone()));
+    session.vm.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
+    interrupt_long_runs(&session.vm);
     Ok(())
 }
 
@@ -96,75 +98,77 @@ fn memory_limit() -> usize {
 }
 
 /// A script that does not pause can be interrupted all the same: the VM asks at loops and calls.
-fn interrupt_long_runs(host: &Rc<Host>) {
-    let asker = Rc::downgrade(host);
+fn interrupt_long_runs(vm: &Rc<Vm>) {
+    let asker = Rc::downgrade(vm);
     let steps = Cell::new(0u32);
     let looked = Cell::new(Instant::now());
-    host.lua.set_interrupt(move |_| {
+    vm.lua.set_interrupt(move |_| {
         steps.set(steps.get().wrapping_add(1));
-        let Some(host) = asker.upgrade() else { return Ok(VmState::Continue) };
-        if !host.was_interrupted() {
+        let Some(vm) = asker.upgrade() else { return Ok(VmState::Continue) };
+        if !vm.was_interrupted() {
             if !steps.get().is_multiple_of(INTERRUPT_STEPS) || looked.get().elapsed() < INTERRUPT_LOOK {
                 return Ok(VmState::Continue);
             }
             looked.set(Instant::now());
             // What was printed is to be seen while the script goes on.
-            host.flush();
+            vm.output.flush();
         }
         // Again and again once it has come: a pcall of the script's must not swallow it.
-        if host.is_ending() { Err(mlua::Error::runtime("interrupted")) } else { Ok(VmState::Continue) }
+        if vm.is_ending() { Err(mlua::Error::runtime("interrupted")) } else { Ok(VmState::Continue) }
     });
 }
 
 /// The loop: coroutines that are due, then whatever the reactor brings.
-fn turn_until_idle(host: &Rc<Host>) -> i32 {
+fn turn_until_idle(session: &Rc<Session>) -> i32 {
+    let vm = &session.vm;
     loop {
-        if host.is_ending() {
-            host.flush();
-            host.reactor.close_all(Instant::now() + CLOSE_TIMEOUT);
+        if vm.is_ending() {
+            vm.output.flush();
+            session.reactor.close_all(Instant::now() + CLOSE_TIMEOUT);
             return 130;
         }
-        host.cycle.set(host.cycle.get() + 1);
-        let due = host.scheduler.borrow_mut().take_due(Instant::now());
+        let due = vm.scheduler.borrow_mut().take_due(Instant::now());
         if !due.is_empty() {
-            let _dispatch = host.reactor.dispatch();
-            for (thread, args) in due {
-                host.resume(&thread, args);
-                if host.was_interrupted() {
+            let _dispatch = session.reactor.dispatch();
+            for (sleeper, args) in due {
+                if let Some(thread) = sleeper.wake() {
+                    session.resume(&thread, args);
+                }
+                if vm.was_interrupted() {
                     break;
                 }
             }
         }
-        if host.is_ending() {
+        if vm.is_ending() {
             continue;
         }
         let now = Instant::now();
-        let until = if host.scheduler.borrow().has_due() {
+        let until = if vm.scheduler.borrow().has_due() {
             now
-        } else if host.scheduler.borrow().is_idle() && host.sockets.borrow().is_empty() {
-            return i32::from(host.failed.get());
+        } else if session.sockets.borrow().is_empty() && vm.scheduler.borrow().is_idle() {
+            return i32::from(vm.failed.get());
         } else {
-            host.flush();
-            host.scheduler.borrow().next_wake().map_or(now + SLICE, |wake| wake.min(now + SLICE))
+            vm.output.flush();
+            vm.scheduler.borrow().next_wake().map_or(now + SLICE, |wake| wake.min(now + SLICE))
         };
-        turn(host, until);
+        turn(session, until);
     }
 }
 
 /// One turn of the reactor, and what it brought.
-fn turn(host: &Rc<Host>, until: Instant) {
-    host.reactor.turn(Some(until));
-    let _dispatch = host.reactor.dispatch();
-    while let Some(connection) = host.reactor.next_ready() {
-        if delivery::deliver(host, &connection) == Delivered::Some {
+fn turn(session: &Rc<Session>, until: Instant) {
+    session.reactor.turn(Some(until));
+    let _dispatch = session.reactor.dispatch();
+    while let Some(connection) = session.reactor.next_ready() {
+        if delivery::deliver(session, &connection) == Delivered::Some {
             // Its turn comes again, behind the others that are ready; coroutines that are due come first.
             connection.request_delivery();
             break;
         }
         if connection.close_was_reported() {
-            host.sockets.borrow_mut().remove(&connection.id());
+            session.sockets.borrow_mut().remove(&connection.id());
         }
-        if host.was_interrupted() {
+        if session.vm.was_interrupted() {
             break;
         }
     }

@@ -1,220 +1,132 @@
-//! The socket as a script sees it: userdata with the class' members, and fields of the script's own.
+//! One connection's Luau side: who takes its messages, and which coroutines wait for anything else.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{AnyUserData, Lua, MetaMethod, Table, Thread, UserData, UserDataFields, UserDataMethods, Value};
-use sunsocket_net::{ConnectOptions, Connection, MessageKind, Room, State};
+use mlua::{Function, IntoLua, Lua, LuaString, MultiValue, Value};
+use sunsocket_net::{Asker, Connection, Glance, Next, Source, State, Takers, Ticket, Waiter, Which};
 
-use crate::error::{raising, type_name};
-use crate::host::{Host, Kept};
-use crate::signal::{Signal, SignalState, Which};
+use crate::vm::machine::Vm;
+use crate::vm::suspension::Suspension;
 
-/// One connection's Luau side.
+/// A coroutine that waits for a value of a signal.
+pub(crate) struct Waits {
+    pub(crate) suspension: Rc<Suspension>,
+    pub(crate) which: Which,
+}
+
+impl Waiter for Waits {
+    fn needs_driver(&self) -> bool {
+        true
+    }
+}
+
+type SocketTakers = Takers<LuaString, Function, Waits>;
+
 pub(crate) struct Socket {
     pub(crate) connection: Arc<Connection>,
-    message: SignalState,
-    close: SignalState,
+    takers: RefCell<SocketTakers>,
+    pub(crate) glance: Arc<Glance>,
     /// The coroutine in `WebSocket.connect`.
-    pub(crate) opening: RefCell<Option<Thread>>,
+    pub(crate) opening: RefCell<Option<Rc<Suspension>>>,
     /// Coroutines in `Send` that wait for room.
-    pub(crate) room: RefCell<Vec<Thread>>,
+    pub(crate) room: RefCell<Vec<Rc<Suspension>>>,
 }
 
 impl Socket {
-    pub(crate) fn signal(&self, which: Which) -> &SignalState {
-        match which {
-            Which::Message => &self.message,
-            Which::Close => &self.close,
-        }
+    pub(crate) fn new(connection: Arc<Connection>, opening: Rc<Suspension>) -> Rc<Self> {
+        let takers = SocketTakers::new();
+        let glance = Arc::clone(takers.glance());
+        Rc::new(Self {
+            connection,
+            takers: RefCell::new(takers),
+            glance,
+            opening: RefCell::new(Some(opening)),
+            room: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn takers(&self) -> RefMut<'_, SocketTakers> {
+        self.takers.borrow_mut()
     }
 
     /// Tells the connection whether messages are to be reported.
-    pub(crate) fn attend(&self) {
-        let listens =
-            !self.message.listeners.borrow().is_empty() || !self.message.waiters.borrow().is_empty();
-        self.connection.listen(listens);
+    pub(crate) fn update_interest(&self) {
+        let needs_reports = self.takers().needs_reports();
+        self.connection.listen(needs_reports);
     }
 
-    /// The next held message, its bytes unchanged.
-    pub(crate) fn take(&self, lua: &Lua) -> mlua::Result<Option<mlua::LuaString>> {
-        self.connection.take(|message| lua.create_string(&message.payload)).transpose()
+    /// What is next for whoever asks.
+    pub(crate) fn next(
+        &self,
+        lua: &Lua,
+        asker: Asker,
+    ) -> mlua::Result<Option<Next<LuaString, Function, Waits>>> {
+        self.takers().next(asker, &mut Hold { lua, connection: &self.connection, asker })
     }
-}
 
-/// Begins to connect: `Some` is what is wrong with the URL. Otherwise the coroutine is resumed later, with the socket or with
-/// nil and the failure.
-pub(crate) fn start_connect(host: &Rc<Host>, url: &str, thread: Thread) -> Option<String> {
-    let connection = ConnectOptions::new(url).and_then(|mut options| {
-        (host.configure)(&mut options);
-        host.reactor.connect(options)
-    });
-    let connection = match connection {
-        Ok(connection) => connection,
-        Err(error) => return Some(error.to_string()),
-    };
-    let socket = Rc::new(Socket {
-        connection,
-        message: SignalState::default(),
-        close: SignalState::default(),
-        opening: RefCell::new(Some(thread)),
-        room: RefCell::default(),
-    });
-    let id = socket.connection.id();
-    host.sockets.borrow_mut().insert(id, Rc::clone(&socket));
-    None
-}
-
-/// What a script holds.
-pub(crate) struct SocketObject {
-    socket: Rc<Socket>,
-    on_message: AnyUserData,
-    on_close: AnyUserData,
-    fields: Table,
-}
-
-/// The names that a script cannot give to fields of its own.
-const MEMBERS: [&str; 4] = ["OnMessage", "OnClose", "Send", "Close"];
-
-impl SocketObject {
-    pub(crate) fn create(host: &Rc<Host>, socket: &Rc<Socket>) -> mlua::Result<AnyUserData> {
-        let lua = &host.lua;
-        let signal = |which| lua.create_userdata(Signal { socket: Rc::clone(socket), which });
-        lua.create_userdata(Self {
-            socket: Rc::clone(socket),
-            on_message: signal(Which::Message)?,
-            on_close: signal(Which::Close)?,
-            fields: lua.create_table()?,
-        })
+    /// The next held message, where nobody else is to be thought of.
+    pub(crate) fn take_free(&self, lua: &Lua) -> mlua::Result<Option<LuaString>> {
+        if self.glance.is_free() { take(lua, &self.connection) } else { Ok(None) }
     }
-}
 
-/// Makes the methods that raise; they are kept by their names.
-pub(crate) fn install(host: &Rc<Host>) -> mlua::Result<()> {
-    let close = raising(host, |_, (object, code, reason): (Value, Value, Value)| {
-        let Some(socket) = of(&object) else {
-            return Err(mlua::Error::runtime("Close is called with a colon on a WebSocket: ws:Close()"));
+    /// A coroutine that waited is to go on in the next cycle, with a message. One that was ended without a word takes
+    /// none: the next one gets it.
+    pub(crate) fn give(&self, vm: &Vm, ticket: Ticket, waits: Waits, message: LuaString) {
+        if waits.suspension.waits() {
+            let args = MultiValue::from_vec(vec![Value::String(message)]);
+            vm.scheduler.borrow_mut().wake(waits.suspension, args);
+        } else {
+            self.takers().leave(ticket);
+        }
+    }
+
+    /// A coroutine that waited for a message that will not come, or for the close, is to go on in the next cycle.
+    pub(crate) fn end(&self, vm: &Vm, waits: Waits) -> mlua::Result<()> {
+        let args = match waits.which {
+            Which::Close => MultiValue::new(),
+            Which::Message => MultiValue::from_vec(vec![Value::Nil, self.no_message(&vm.lua)?]),
         };
-        let (code, reason) = close_arguments(&code, &reason).map_err(mlua::Error::runtime)?;
-        socket
-            .connection
-            .close(code, &reason)
-            .map(drop)
-            .map_err(|error| mlua::Error::runtime(error.to_string()))
-    })?;
-    let set_field = raising(host, |_, (object, name, value): (AnyUserData, Value, Value)| {
-        if let Value::String(text) = &name
-            && MEMBERS.iter().any(|member| text.as_bytes() == member.as_bytes())
-        {
-            let text = format!("{} is a member of the WebSocket and cannot be replaced", text.display());
-            return Err(mlua::Error::runtime(text));
-        }
-        object.borrow::<SocketObject>()?.fields.raw_set(name, value)
-    })?;
-    let mut functions = host.functions.borrow_mut();
-    functions.insert("Close", close);
-    functions.insert("set_field", set_field);
-    Ok(())
-}
-
-/// The arguments of `Close`: 1000 and no reason when they are not there.
-fn close_arguments(code: &Value, reason: &Value) -> Result<(u16, String), String> {
-    let code = match code {
-        Value::Nil => 1000,
-        Value::Integer(code) => {
-            u16::try_from(*code).map_err(|_| format!("Close: {code} is no close code"))?
-        }
-        Value::Number(code) if code.fract() == 0.0 && (0.0..=65535.0).contains(code) => *code as u16,
-        Value::Number(code) => return Err(format!("Close: {code} is no close code")),
-        other => return Err(format!("Close takes a number as its code, not {}", type_name(other))),
-    };
-    let reason = match reason {
-        Value::Nil => String::new(),
-        Value::String(reason) => {
-            reason.to_str().map_err(|_| "Close: the reason is not valid UTF-8".to_owned())?.to_owned()
-        }
-        other => return Err(format!("Close takes a string as its reason, not {}", type_name(other))),
-    };
-    Ok((code, reason))
-}
-
-impl UserData for SocketObject {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_meta_field(MetaMethod::Type, "WebSocket");
-        fields.add_meta_field(MetaMethod::NewIndex, Kept("set_field"));
-        fields.add_field_method_get("OnMessage", |_, object| Ok(object.on_message.clone()));
-        fields.add_field_method_get("OnClose", |_, object| Ok(object.on_close.clone()));
-        fields.add_field("Send", Kept("send"));
-        fields.add_field("Close", Kept("Close"));
+        vm.scheduler.borrow_mut().wake(waits.suspension, args);
+        Ok(())
     }
 
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::Index, |_, object, name: Value| {
-            object.fields.raw_get::<Value>(name)
-        });
-        methods.add_meta_method(MetaMethod::ToString, |_, object, ()| {
-            Ok(format!("WebSocket {}", object.socket.connection.url()))
-        });
+    /// Why `OnMessage:Wait()` raises.
+    pub(crate) fn no_message(&self, lua: &Lua) -> mlua::Result<Value> {
+        let url = self.connection.url();
+        let why =
+            self.connection.closed().map_or_else(String::new, |closed| format!(" with code {}", closed.code));
+        format!("OnMessage:Wait(): the connection to {url} has closed{why}: no message will come")
+            .into_lua(lua)
     }
 }
 
-/// Sends: what is wrong, if anything, and whether the sender should wait for room.
-pub(crate) fn send(_: &Lua, (object, message): (Value, Value)) -> mlua::Result<(Option<String>, bool)> {
-    let wrong = |text: String| Ok((Some(text), false));
-    let Some(socket) = of(&object) else {
-        return wrong("Send is called with a colon on a WebSocket: ws:Send(message)".to_owned());
-    };
-    let sent = match &message {
-        Value::String(text) => {
-            let bytes = text.as_bytes();
-            let kind =
-                if std::str::from_utf8(&bytes).is_ok() { MessageKind::Text } else { MessageKind::Binary };
-            socket.connection.send(kind, &bytes, None)
+/// The hold, as whoever asks sees it.
+struct Hold<'a> {
+    lua: &'a Lua,
+    connection: &'a Arc<Connection>,
+    asker: Asker,
+}
+
+impl Source for Hold<'_> {
+    type Message = LuaString;
+    type Error = mlua::Error;
+
+    fn has_closed(&mut self) -> bool {
+        match self.asker {
+            // That it has closed is reported once, and not while a message is owed.
+            Asker::Driver => self.connection.take_closed() || self.connection.close_was_reported(),
+            Asker::Waiter => self.connection.state() == State::Closed,
         }
-        Value::Buffer(buffer) => socket.connection.send(MessageKind::Binary, &buffer.to_vec(), None),
-        other => {
-            return wrong(format!(
-                "Send takes a string (or a buffer), not {}; use tostring() or HttpService:JSONEncode()",
-                type_name(other)
-            ));
-        }
-    };
-    match sent {
-        Ok(room) => Ok((None, room == Room::Full)),
-        Err(error) => wrong(error.to_string()),
+    }
+
+    fn take(&mut self) -> mlua::Result<Option<LuaString>> {
+        take(self.lua, self.connection)
     }
 }
 
-/// The socket behind a script's value.
-fn of(value: &Value) -> Option<Rc<Socket>> {
-    let Value::UserData(object) = value else { return None };
-    object.borrow::<SocketObject>().ok().map(|object| Rc::clone(&object.socket))
-}
-
-/// Remembers a coroutine that waits for room; if there is room already it is resumed in the next cycle.
-pub(crate) fn wait_for_room(object: &Value, thread: Thread) {
-    if let Some(socket) = of(object) {
-        socket.room.borrow_mut().push(thread);
-        socket.connection.sender_waits();
-        if !socket.connection.is_full() || socket.connection.state() == State::Closed {
-            socket.connection.request_room_report();
-        }
-    }
-}
-
-/// Forgets a coroutine wherever it waits. What it was connecting is given up.
-pub(crate) fn forget(host: &Rc<Host>, thread: &Thread) {
-    let sockets: Vec<_> = host.sockets.borrow().values().cloned().collect();
-    for socket in sockets {
-        if socket.opening.borrow_mut().take_if(|opening| opening == thread).is_some() {
-            host.sockets.borrow_mut().remove(&socket.connection.id());
-            socket.connection.abort();
-        }
-        socket.room.borrow_mut().retain(|other| other != thread);
-        for which in [Which::Message, Which::Close] {
-            socket.signal(which).waiters.borrow_mut().retain(|other| other != thread);
-        }
-        socket.attend();
-    }
+/// The next held message, its bytes unchanged.
+fn take(lua: &Lua, connection: &Arc<Connection>) -> mlua::Result<Option<LuaString>> {
+    connection.take(|message| lua.create_string(&message.payload)).transpose()
 }

@@ -1,44 +1,41 @@
 //! `game:GetService("HttpService")`: JSON, GUIDs and URL escapes. There is no other service: there is no game.
 
-use std::rc::Rc;
-
 use mlua::{LuaString, Table, Value};
 
-use crate::error::{raising, type_name};
-use crate::host::Host;
 use crate::json;
+use crate::vm::errors::type_name;
+use crate::vm::machine::Vm;
+use crate::vm::raising::raising;
 
-pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
-    let lua = &host.lua;
+pub(super) fn install(vm: &Vm) -> mlua::Result<()> {
+    let lua = &vm.lua;
     let service = lua.create_table()?;
     service.set(
         "JSONEncode",
-        raising(host, |_, (_, value): (Value, Value)| json::encode(&value).map_err(mlua::Error::runtime))?,
+        raising(vm, |_, (_, value): (Value, Value)| json::encode(&value).map_err(mlua::Error::runtime))?,
     )?;
     service.set(
         "JSONDecode",
-        raising(host, |lua, (_, text): (Value, Value)| {
+        raising(vm, |lua, (_, text): (Value, Value)| {
             json::decode(lua, &text_of(&text, "JSONDecode")?.as_bytes()).map_err(mlua::Error::runtime)
         })?,
     )?;
     service.set(
         "GenerateGUID",
-        raising(host, |_, (_, braces): (Value, Option<bool>)| {
+        raising(vm, |_, (_, braces): (Value, Option<bool>)| {
             let guid = guid().map_err(|error| mlua::Error::runtime(format!("no random bytes: {error}")))?;
             Ok(if braces.unwrap_or(true) { format!("{{{guid}}}") } else { guid })
         })?,
     )?;
     service.set(
         "UrlEncode",
-        raising(host, |_, (_, text): (Value, Value)| {
-            Ok(url_encode(&text_of(&text, "UrlEncode")?.as_bytes()))
-        })?,
+        raising(vm, |_, (_, text): (Value, Value)| Ok(url_encode(&text_of(&text, "UrlEncode")?.as_bytes())))?,
     )?;
     service.set_readonly(true);
     let game = lua.create_table()?;
     game.set(
         "GetService",
-        raising(host, move |_, (_, name): (Value, Value)| match &*text_of(&name, "GetService")?.to_string_lossy() {
+        raising(vm, move |_, (_, name): (Value, Value)| match &*text_of(&name, "GetService")?.to_string_lossy() {
             "HttpService" => Ok::<Table, mlua::Error>(service.clone()),
             other => Err(mlua::Error::runtime(format!(
                 "there is no service {other:?} outside a game; HttpService is the one that scripts have here"

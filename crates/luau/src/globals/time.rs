@@ -1,18 +1,17 @@
 //! `tick` and `time`.
 
-use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::host::Host;
+use crate::vm::machine::Vm;
 
-pub(super) fn install(host: &Rc<Host>) -> mlua::Result<()> {
-    let globals = host.lua.globals();
-    let tick = host.lua.create_function(|_, ()| {
+pub(super) fn install(vm: &Vm) -> mlua::Result<()> {
+    let globals = vm.lua.globals();
+    let tick = vm.lua.create_function(|_, ()| {
         // A clock before 1970 is wrong in any case.
         Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
     })?;
     globals.set("tick", tick)?;
     let start = Instant::now();
-    let time = host.lua.create_function(move |_, ()| Ok(start.elapsed().as_secs_f64()))?;
+    let time = vm.lua.create_function(move |_, ()| Ok(start.elapsed().as_secs_f64()))?;
     globals.set("time", time)
 }

@@ -1,0 +1,4 @@
+//! What a script holds: the socket, its signals, and the connections of handlers to them.
+
+pub(crate) mod signal;
+pub(crate) mod socket;

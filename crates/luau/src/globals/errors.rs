@@ -1,0 +1,22 @@
+//! Errors of coroutines, and functions that raise: see `prelude/errors.luau`.
+
+use std::rc::Rc;
+
+use mlua::{LuaString, Thread, Value};
+
+use super::lending::Lending;
+use crate::json;
+use crate::vm::machine::Vm;
+
+pub(super) fn install(vm: &Rc<Vm>, lent: &Lending) -> mlua::Result<()> {
+    let this = Rc::downgrade(vm);
+    lent.lend(vm, "failed", move |_, (thread, text): (Thread, LuaString)| {
+        if let Some(vm) = this.upgrade() {
+            vm.failed(&thread, &text.to_string_lossy());
+        }
+        Ok(())
+    })?;
+    lent.lend(vm, "json", |_, value: Value| Ok(json::encode(&value).ok()))?;
+    lent.run(vm, include_str!("../prelude/errors.luau"))?;
+    lent.keep(vm, &["run", "raising"])
+}

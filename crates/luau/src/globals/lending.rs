@@ -1,0 +1,53 @@
+//! How the host and the files of the prelude know each other.
+
+use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, Table, Value};
+
+use crate::delivery::REST;
+use crate::vm::machine::Vm;
+
+/// The table of what Rust lends to the prelude, and the table of what the prelude's files make.
+pub(super) struct Lending {
+    host: Table,
+    prelude: Table,
+}
+
+impl Lending {
+    pub(super) fn new(vm: &Vm) -> mlua::Result<Self> {
+        Ok(Self { host: vm.lua.create_table()?, prelude: vm.lua.create_table()? })
+    }
+
+    /// Lends a function to the prelude.
+    pub(super) fn lend<A: FromLuaMulti, R: IntoLuaMulti>(
+        &self,
+        vm: &Vm,
+        name: &str,
+        call: impl Fn(&Lua, A) -> mlua::Result<R> + 'static,
+    ) -> mlua::Result<()> {
+        self.host.set(name, vm.lua.create_function(call)?)
+    }
+
+    /// Runs a file of the prelude.
+    pub(super) fn run(&self, vm: &Vm, source: &str) -> mlua::Result<()> {
+        let chunk = vm.lua.load(source).set_name("=sunsocket-prelude");
+        chunk.call((&self.host, &self.prelude, Value::LightUserData(REST)))
+    }
+
+    /// Keeps functions of the prelude for Rust, by their names.
+    pub(super) fn keep(&self, vm: &Vm, names: &[&'static str]) -> mlua::Result<()> {
+        for name in names {
+            let function: Function = self.made(name)?;
+            vm.functions.borrow_mut().insert(name, function);
+        }
+        Ok(())
+    }
+
+    /// Makes values of the prelude globals.
+    pub(super) fn publish(&self, vm: &Vm, names: &[&str]) -> mlua::Result<()> {
+        names.iter().try_for_each(|name| vm.lua.globals().set(*name, self.made::<Value>(name)?))
+    }
+
+    /// What the prelude has made.
+    pub(super) fn made<T: mlua::FromLua>(&self, name: &str) -> mlua::Result<T> {
+        self.prelude.get(name)
+    }
+}

@@ -1,0 +1,37 @@
+//! `WebSocket`: the class with its one function, and what its objects call.
+
+use std::rc::Rc;
+
+use mlua::{Function, LuaString, Thread, Value};
+
+use super::lending::Lending;
+use crate::class::{signal, socket};
+use crate::delivery;
+use crate::session::Session;
+
+pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()> {
+    let vm = &session.vm;
+    let this = Rc::clone(session);
+    lent.lend(vm, "next_handler", move |_, turn: f64| delivery::next_handler(&this, turn))?;
+    let this = Rc::clone(session);
+    lent.lend(vm, "in_handler", move |_, ()| Ok(delivery::in_handler(&this)))?;
+    let this = Rc::clone(session);
+    lent.lend(vm, "start_connect", move |_, (url, thread): (LuaString, Thread)| {
+        Ok(socket::start_connect(&this, &url.to_string_lossy(), thread))
+    })?;
+    lent.lend(vm, "send", socket::send)?;
+    let this = Rc::clone(session);
+    lent.lend(vm, "wait_for_room", move |_, (object, thread): (Value, Thread)| {
+        Ok(socket::wait_for_room(&this, &object, thread))
+    })?;
+    let this = Rc::clone(session);
+    lent.lend(vm, "wait_signal", move |lua, args| signal::wait(&this, lua, args))?;
+    lent.run(vm, include_str!("../prelude/class.luau"))?;
+    lent.keep(vm, &["run_handlers", "send", "wait_signal"])?;
+    signal::install(session)?;
+    socket::install(session)?;
+    let class = vm.lua.create_table()?;
+    class.set("connect", lent.made::<Function>("connect")?)?;
+    class.set_readonly(true);
+    vm.lua.globals().set("WebSocket", class)
+}

@@ -1,0 +1,104 @@
+//! One VM: its coroutines, its output, and whether it is to end. One thread, so cells and no locks.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+
+use mlua::{Function, IntoLua, Lua, MultiValue, Thread, Value, thread::ThreadStatus};
+
+use super::errors;
+use super::output::Output;
+use super::scheduler::Scheduler;
+use super::suspension::Suspensions;
+
+pub(crate) struct Vm {
+    pub(crate) lua: Lua,
+    pub(crate) scheduler: RefCell<Scheduler>,
+    pub(crate) suspensions: Suspensions,
+    pub(crate) output: Output,
+    /// Functions that the prelude gives back to us, and those made of them.
+    pub(crate) functions: RefCell<HashMap<&'static str, Function>>,
+    /// The script's main coroutine, and whether it failed.
+    pub(crate) main: RefCell<Option<Thread>>,
+    pub(crate) failed: Cell<bool>,
+    /// Asks whether somebody wants the script to end, and whether the answer was ever yes.
+    interrupted: RefCell<Box<dyn FnMut() -> bool>>,
+    ending: Cell<bool>,
+}
+
+impl Vm {
+    pub(crate) fn new(color: bool, interrupted: Box<dyn FnMut() -> bool>) -> Rc<Self> {
+        let vm = Rc::new(Self {
+            lua: Lua::new(),
+            scheduler: RefCell::default(),
+            suspensions: Suspensions::default(),
+            output: Output::new(color),
+            functions: RefCell::default(),
+            main: RefCell::default(),
+            failed: Cell::new(false),
+            interrupted: RefCell::new(interrupted),
+            ending: Cell::new(false),
+        });
+        vm.lua.set_app_data(Rc::downgrade(&vm));
+        vm
+    }
+
+    /// Whether the script is to end. Asks anew each time until the answer is yes.
+    pub(crate) fn is_ending(&self) -> bool {
+        if !self.ending.get() && (self.interrupted.borrow_mut())() {
+            self.ending.set(true);
+        }
+        self.ending.get()
+    }
+
+    /// The last answer.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.ending.get()
+    }
+
+    /// A function by the name that it is kept under.
+    pub(crate) fn function(&self, name: &'static str) -> mlua::Result<Function> {
+        let functions = self.functions.borrow();
+        functions.get(name).cloned().ok_or_else(|| mlua::Error::runtime(format!("the host has no {name}")))
+    }
+
+    /// Reports an error. Once an interrupt came, errors are its doing.
+    pub(crate) fn report(&self, text: &str) {
+        if !self.was_interrupted() {
+            self.output.error(text);
+        }
+    }
+
+    /// An error has ended a coroutine.
+    pub(crate) fn failed(&self, thread: &Thread, text: &str) {
+        self.report(text);
+        if self.main.borrow().as_ref() == Some(thread) {
+            self.failed.set(true);
+        }
+    }
+
+    /// Resumes a coroutine and returns what it yields; an error is reported and ends it alone. One that has ended meanwhile,
+    /// by `task.cancel` or `coroutine.close`, is left in peace.
+    pub(crate) fn resume(&self, thread: &Thread, mut args: MultiValue) -> Value {
+        if thread.status() != ThreadStatus::Resumable {
+            return Value::Nil;
+        }
+        args.push_front(Value::Thread(thread.clone()));
+        let result = self.function("run").and_then(|run| run.call::<Value>(args));
+        result.unwrap_or_else(|error| {
+            self.failed(thread, &errors::message(&error));
+            Value::Nil
+        })
+    }
+}
+
+/// A function of the host's as a member of a class, by the name that it is kept under.
+pub(crate) struct Kept(pub(crate) &'static str);
+
+impl IntoLua for Kept {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        let vm = lua.app_data_ref::<Weak<Vm>>().and_then(|vm| vm.upgrade());
+        let vm = vm.ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
+        vm.function(self.0).map(Value::Function)
+    }
+}
