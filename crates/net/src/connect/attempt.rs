@@ -147,7 +147,7 @@ impl Attempt {
                     Poll::Pending => return self.wait_in(Stage::Dial(dial)),
                 },
                 Stage::Secure(mut secure, ends) => match secure.step(self.route.url())? {
-                    Poll::Ready(()) => self.secured(secure.into_transport(), ends)?,
+                    Poll::Ready(()) => self.secured(secure.into_transport(self.route.url())?, ends)?,
                     Poll::Pending => return self.wait_in(Stage::Secure(secure, ends)),
                 },
                 Stage::Upgrade(mut upgrade, ends) => {

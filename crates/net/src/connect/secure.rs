@@ -7,13 +7,13 @@ use std::task::Poll;
 use sunsocket_wire::Url;
 
 use crate::error::{Error, ErrorKind, in_words};
-use crate::io::Transport;
+use crate::io::{Handshake, Transport};
 use crate::poller::Interest;
 use crate::tls::{self, Tls};
 
 /// A TLS handshake under way.
 #[derive(Debug)]
-pub(super) struct Secure(Transport);
+pub(super) struct Secure(Handshake);
 
 impl Secure {
     /// Nothing is sent yet.
@@ -21,7 +21,7 @@ impl Secure {
     /// # Errors
     /// `Tls`, when the library does not take the configuration.
     pub(super) fn new(inner: Transport, tls: &Tls) -> Result<Self, Error> {
-        Ok(Self(Transport::tls(inner, tls.session()?)))
+        Ok(Self(Handshake::new(inner, tls.session()?)))
     }
 
     /// Goes on as far as the transport below lets it. Ready: the handshake is over, see [`Secure::into_transport`].
@@ -29,7 +29,7 @@ impl Secure {
     /// # Errors
     /// `Tls`, when the server is not to be trusted, does not speak TLS or is lost.
     pub(super) fn step(&mut self, url: &Url) -> Poll<Result<(), Error>> {
-        match self.0.handshake() {
+        match self.0.step() {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => Poll::Pending,
             Err(error) => Poll::Ready(Err(explain(url, &error))),
@@ -37,12 +37,14 @@ impl Secure {
     }
 
     pub(super) fn socket(&self) -> (BorrowedFd<'_>, Interest) {
-        let write = self.0.writer.wants_write();
+        let write = self.0.wants_write();
         (self.0.fd(), Interest { read: !write, write })
     }
 
-    pub(super) fn into_transport(self) -> Transport {
-        self.0
+    /// # Errors
+    /// `Tls`, when the handshake is not over.
+    pub(super) fn into_transport(self, url: &Url) -> Result<Transport, Error> {
+        self.0.into_transport().map_err(|error| explain(url, &error))
     }
 }
 

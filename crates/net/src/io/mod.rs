@@ -16,8 +16,7 @@ mod tls;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustls::ClientConnection;
-
+pub(crate) use self::tls::Handshake;
 use crate::sync::Arc;
 use crate::sys::socket;
 
@@ -43,28 +42,10 @@ pub(crate) enum Writer {
 }
 
 impl Transport {
-    /// A connected socket, whatever its family.
+    /// A connected socket, whatever its family. TLS begins over it, or over any transport, with a [`Handshake`].
     pub(crate) fn tcp(socket: OwnedFd) -> Self {
         let socket = Arc::new(socket);
         Self { reader: Reader::Socket(Arc::clone(&socket)), writer: Writer::Socket(socket) }
-    }
-
-    /// TLS over `inner`, from its first byte: [`Transport::handshake`] comes before anything else.
-    pub(crate) fn tls(inner: Self, session: ClientConnection) -> Self {
-        let (reader, writer) = tls::halves(inner, session);
-        Self { reader: Reader::Tls(Box::new(reader)), writer: Writer::Tls(Box::new(writer)) }
-    }
-
-    /// Goes on with the TLS handshake as far as it gets; true when it is over. Otherwise the descriptor has to become
-    /// writable when the writer [wants to write](Writer::wants_write), and readable when not.
-    ///
-    /// # Errors
-    /// `UnexpectedEof` when the server ends TCP instead; `InvalidData` with the [`Problem`](crate::tls::Problem) inside; the socket's.
-    pub(crate) fn handshake(&mut self) -> io::Result<bool> {
-        match (&mut self.reader, &mut self.writer) {
-            (Reader::Tls(reader), Writer::Tls(writer)) => tls::handshake(reader, writer),
-            _ => Ok(true),
-        }
     }
 
     pub(crate) fn into_halves(self) -> (Reader, Writer) {

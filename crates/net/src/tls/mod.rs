@@ -1,5 +1,6 @@
 //! What `wss` trusts: from options to a session. `pem` reads files, `trust` decides, `words` says what went wrong.
 
+mod cache;
 mod der;
 mod pem;
 mod trust;
@@ -7,14 +8,16 @@ mod words;
 
 use std::env;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use self::cache::{Cache, Contents};
 use self::trust::{AnyCertificate, Trusted};
 pub(crate) use self::words::{Problem, explain};
 use crate::error::{Error, ErrorKind};
@@ -38,31 +41,23 @@ impl Tls {
         Ok(Self { config: config(options)?, name })
     }
 
-    pub(crate) fn session(&self) -> Result<ClientConnection, Error> {
-        ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(|error| not_set_up(&error))
+    pub(crate) fn session(&self) -> Result<UnbufferedClientConnection, Error> {
+        UnbufferedClientConnection::new(Arc::clone(&self.config), self.name.clone())
+            .map_err(|error| not_set_up(&error))
     }
 }
 
 fn config(options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
-    /// Reading the system's store takes milliseconds; it is read once.
-    static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let TlsOptions { ca_file: None, ca_data: None, cert_file: None, key_file: None, verify: true, .. } =
-        options
-    else {
-        return build(options);
-    };
-    if let Some(config) = SYSTEM.get() {
-        return Ok(Arc::clone(config));
-    }
-    let config = build(options)?;
-    Ok(Arc::clone(SYSTEM.get_or_init(|| config)))
+    static CACHE: Cache = Cache::new();
+    CACHE.get_or_build(Contents::read(options)?, |contents| build(options, contents))
 }
 
-fn build(options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
+/// `options` says what the contents are called in errors.
+fn build(options: &TlsOptions, contents: &Contents) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if !options.verify {
+    let verifier: Arc<dyn ServerCertVerifier> = if !contents.verify {
         Arc::new(AnyCertificate)
-    } else if let Some(authorities) = own_authorities(options)? {
+    } else if let Some(authorities) = own_authorities(options, contents)? {
         Arc::new(Trusted::new(authorities, Arc::clone(&provider))?)
     } else {
         let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider));
@@ -73,11 +68,13 @@ fn build(options: &TlsOptions) -> Result<Arc<ClientConfig>, Error> {
         .map_err(|error| not_set_up(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let mut config = match client_identity(options, &provider)? {
+    let mut config = match client_identity(options, contents, &provider)? {
         Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Records are encrypted and decrypted by `io::tls`.
+    config.enable_secret_extraction = true;
     Ok(Arc::new(config))
 }
 
@@ -86,42 +83,37 @@ fn not_set_up(error: &rustls::Error) -> Error {
 }
 
 /// The certificates of `ca_file` and `ca_data`, each with where it is from; `None` when neither is given.
-fn own_authorities(options: &TlsOptions) -> Result<Option<Vec<(CertificateDer<'static>, String)>>, Error> {
-    if options.ca_file.is_none() && options.ca_data.is_none() {
+fn own_authorities(
+    options: &TlsOptions,
+    contents: &Contents,
+) -> Result<Option<Vec<(CertificateDer<'static>, String)>>, Error> {
+    if contents.ca_file.is_none() && contents.ca_data.is_none() {
         return Ok(None);
     }
+    let ca_file = named("ca_file", options.ca_file.as_ref());
     let mut all = Vec::new();
-    let mut add = |text: &[u8], source: &str| {
-        all.extend(
-            pem::authorities(text, source)?.into_iter().map(|certificate| (certificate, source.to_owned())),
-        );
-        Ok::<_, Error>(())
-    };
-    if let Some(path) = &options.ca_file {
-        add(&pem::read(path, "ca_file")?, &format!("ca_file {}", path.display()))?;
-    }
-    if let Some(text) = &options.ca_data {
-        add(text, "ca_data")?;
+    for (text, source) in [(&contents.ca_file, &*ca_file), (&contents.ca_data, "ca_data")] {
+        let Some(text) = text else { continue };
+        let certificates = pem::authorities(text, source)?;
+        all.extend(certificates.into_iter().map(|certificate| (certificate, source.to_owned())));
     }
     Ok(Some(all))
 }
 
 fn client_identity(
     options: &TlsOptions,
+    contents: &Contents,
     provider: &CryptoProvider,
 ) -> Result<Option<SingleCertAndKey>, Error> {
-    match (&options.cert_file, &options.key_file) {
-        (None, None) => Ok(None),
-        (Some(cert), Some(key)) => {
-            let chain = pem::chain(&pem::read(cert, "cert_file")?, &format!("cert_file {}", cert.display()))?;
-            let key = pem::private_key(&pem::read(key, "key_file")?, &format!("key_file {}", key.display()))?;
-            trust::identity(chain, key, provider).map(Some)
-        }
-        _ => {
-            let text = "cert_file and key_file go together: give both or neither";
-            Err(Error::new(ErrorKind::InvalidArgument, text))
-        }
-    }
+    let (Some(cert), Some(key)) = (&contents.cert_file, &contents.key_file) else { return Ok(None) };
+    let chain = pem::chain(cert, &named("cert_file", options.cert_file.as_ref()))?;
+    let key = pem::private_key(key, &named("key_file", options.key_file.as_ref()))?;
+    trust::identity(chain, key, provider).map(Some)
+}
+
+/// What a file is called in errors.
+fn named(option: &str, path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| option.to_owned(), |path| format!("{option} {}", path.display()))
 }
 
 /// Why the system's store is empty. Where the environment names another one, that is to blame.

@@ -61,6 +61,7 @@ pub(super) fn problem(error: &rustls::Error) -> String {
         rustls::Error::InappropriateMessage { .. } | rustls::Error::InappropriateHandshakeMessage { .. } => {
             "it broke the rules of TLS (a message out of turn)".to_owned()
         }
+        rustls::Error::EncryptError => "one key has encrypted as much as it may; connect anew".to_owned(),
         rustls::Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
         rustls::Error::NoApplicationProtocol => {
             "it does not speak HTTP/1.1, which a WebSocket needs".to_owned()

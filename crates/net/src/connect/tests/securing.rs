@@ -204,6 +204,40 @@ fn a_server_may_want_a_certificate_from_us() {
 }
 
 #[test]
+fn the_next_connection_resumes_the_session_of_the_last_where_as_much_is_verified() {
+    use rustls::HandshakeKind::{Full, Resumed};
+    let authority = Authority::new();
+    let config = authority.issue(&["example.test"]).config(None);
+    for (verify, kind) in [(true, Full), (true, Resumed), (false, Full), (false, Resumed), (true, Resumed)] {
+        let server = tls_server::serve_with(Arc::clone(&config), move |mut stream| {
+            assert_eq!(stream.conn.handshake_kind(), Some(kind), "verify: {verify}");
+            tls_server::greet(&mut stream);
+        });
+        let mut options = trusting(&server, &authority, "example.test");
+        options.tls.verify = verify;
+        open(&options).expect("trusted");
+        server.join();
+    }
+}
+
+#[test]
+fn a_file_that_changed_is_read_again() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let path = file("changing.pem", &first.pem());
+    for (written, shown, is_trusted) in
+        [(&first, &first, true), (&first, &second, false), (&second, &second, true), (&second, &first, false)]
+    {
+        std::fs::write(&path, written.pem()).expect("it was there before");
+        let server = shown.issue(&["example.test"]).greet(None);
+        let mut options = server.options("wss", "example.test");
+        options.tls.ca_file = Some(path.clone());
+        assert_eq!(open(&options).is_ok(), is_trusted);
+        server.join();
+    }
+    std::fs::remove_file(path).expect("written before");
+}
+
+#[test]
 fn a_plain_server_is_named_as_one() {
     let server = Server::new(|mut stream| {
         let mut byte = [0];

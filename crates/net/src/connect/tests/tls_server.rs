@@ -127,7 +127,10 @@ impl Identity {
     }
 }
 
-fn serve_with(config: Arc<ServerConfig>, serve: impl FnOnce(TlsStream) + Send + 'static) -> Server {
+pub(super) fn serve_with(
+    config: Arc<ServerConfig>,
+    serve: impl FnOnce(TlsStream) + Send + 'static,
+) -> Server {
     Server::new(move |tcp| {
         let session = ServerConnection::new(config).expect("a configuration");
         let mut stream = StreamOwned::new(session, tcp);

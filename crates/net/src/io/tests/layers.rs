@@ -150,11 +150,11 @@ fn a_broken_record_is_told_behind_the_bytes_and_answered() {
 fn an_end_during_the_handshake_is_an_error() {
     let (client_config, _) = configurations();
     let (transport, peer) = Peer::plain();
-    let mut transport = Transport::tls(transport, session(&client_config));
-    assert!(!transport.handshake().expect("the peer has not spoken"));
-    assert!(!transport.writer.wants_write(), "it is the peer's turn");
+    let mut handshake = Handshake::new(transport, session(&client_config));
+    assert!(!handshake.step().expect("the peer has not spoken"));
+    assert!(!handshake.wants_write(), "it is the peer's turn");
     drop(peer);
     // A peer that leaves with our hello unread resets the connection.
-    let error = transport.handshake().expect_err("the peer is gone");
+    let error = handshake.step().expect_err("the peer is gone");
     assert!(matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset), "{error}");
 }

@@ -61,6 +61,10 @@ fn one_thread_reads_while_another_writes() {
                 assert!(heard == sent[echoed..echoed + heard.len()], "as it was written, {layers} layers");
                 echoed += heard.len();
                 peer.say(&heard);
+                if let Some(layer) = peer.layers.last_mut() {
+                    // Both directions change their keys in the middle of it.
+                    layer.refresh_traffic_keys().expect("TLS 1.3");
+                }
                 // It sends all before it hears more: the client reads, however much it writes.
                 while peer.has_unsent() {
                     wait(peer.socket.as_fd(), PollFlags::OUT);
