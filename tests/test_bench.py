@@ -55,7 +55,8 @@ def test_a_face_is_reported_that_is_behind_a_peer_or_far_from_the_limit() -> Non
     run = report(threads=[sample(50, 4)], threads_pull=[sample(150, 0.5)], picows=[sample(100)], c_block=[sample(160)])
 
     assert missed(run, run.workloads) == [
-        "- `flood-64`: behind the best peer: threads (0.50 / 0.25); below 0.9 of the limit: threads (0.31 / 0.25)"
+        "- `flood-64`: behind the best peer: threads (0.50 / 0.25); below 0.9 of the best face: threads (0.33 / 0.12); "
+        "below 0.9 of the limit: threads (0.31 / 0.25)"
     ]
 
 
