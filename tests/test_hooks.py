@@ -153,7 +153,7 @@ with asyncio.Runner(loop_factory={loop}.new_event_loop) as runner:
     assert outcome.status == 0
 
 
-def test_a_panic_while_it_connects_is_an_error_and_no_hang(run_python):
+def test_a_panic_in_resolve_is_an_error_and_no_hang(run_python):
     outcome = run_python(
         f"""
 import asyncio
@@ -171,4 +171,4 @@ asyncio.run(main())
 """,
         timeout=15,
     )
-    assert "panicked, which is a defect of sunsocket" in outcome.stdout, outcome
+    assert "resolve raised PanicException: on purpose" in outcome.stdout, outcome

@@ -19,7 +19,7 @@ def test_a_handler_is_named_with_its_place():
             return "<mine>"
 
     assert describe(Callable.method).startswith("test_a_handler_is_named_with_its_place.<locals>.Callable.method (")
-    assert describe(Callable().method).endswith("test_log.py:14)")
+    assert describe(Callable().method).endswith("test_log.py:12)")
     assert describe(print) == "print"
     assert describe(Callable()) == "<mine>"
     assert "functools.partial" in describe(functools.partial(print, 1))

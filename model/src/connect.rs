@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::connection::Handshake;
 use crate::error::{Error, ErrorKind};
+use crate::handshake::Handshake;
 use crate::io::Transport;
 use crate::options::ConnectOptions;
 

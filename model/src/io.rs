@@ -6,6 +6,15 @@ use std::io;
 use crate::pipe::Pipe;
 use crate::sync::Arc;
 
+#[derive(Clone, Debug)]
+pub(crate) struct Source(Arc<Pipe>);
+
+impl Source {
+    pub(crate) fn fd(&self) -> &Arc<Pipe> {
+        &self.0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) reader: Reader,
@@ -21,10 +30,6 @@ impl Transport {
     pub(crate) fn into_halves(self) -> (Reader, Writer) {
         (self.reader, self.writer)
     }
-
-    pub(crate) fn fd(&self) -> &Arc<Pipe> {
-        self.reader.fd()
-    }
 }
 
 #[derive(Debug)]
@@ -36,8 +41,8 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn fd(&self) -> &Arc<Pipe> {
-        &self.pipe
+    pub(crate) fn source(&self) -> Source {
+        Source(Arc::clone(&self.pipe))
     }
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

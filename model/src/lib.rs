@@ -1,7 +1,7 @@
 //! Checks what the reactor's threads may do to each other, over many orders in which they can run.
 //!
 //! The sources are those of `sunsocket-net` itself, compiled a second time (`borrowed`). What they stand on
-//! is replaced: `sync` (shuttle's locks, atomics and threads, and a clock that only the model moves), `poller` and
+//! is replaced: `sync` (shuttle's locks, atomics and threads, and a clock that only the model moves), `sys` and
 //! `io` (a kernel of a few lines, with no descriptor in it), `spin` (which tosses a coin) and `connect` (nobody is
 //! dialled here).
 //!
@@ -19,35 +19,31 @@
 mod connect;
 mod io;
 mod pipe;
-mod poller;
 pub mod scenarios;
 mod spin;
 mod sync;
+mod sys;
 mod world;
 
 /// What is borrowed, as it stands.
 #[path = "../../crates/net/src"]
 mod borrowed {
-    pub(crate) mod closing;
     pub(crate) mod connection;
     pub(crate) mod entropy;
     pub(crate) mod error;
     pub(crate) mod fork;
-    pub(crate) mod guardian;
-    pub(crate) mod inbox;
-    pub(crate) mod keepalive;
-    pub(crate) mod leader;
-    pub(crate) mod link;
-    pub(crate) mod looking;
+    pub(crate) mod handshake;
     pub(crate) mod options;
-    pub(crate) mod outbox;
     pub(crate) mod reactor;
-    pub(crate) mod spares;
-    pub(crate) mod timers;
+    pub(crate) mod session;
+
+    pub(crate) mod drive {
+        pub(crate) mod guardian;
+        pub(crate) mod leader;
+
+        pub(crate) use crate::spin;
+    }
 }
 
 // The borrowed files name each other by these.
-use borrowed::{
-    closing, connection, entropy, error, fork, guardian, inbox, keepalive, leader, link, options, outbox,
-    reactor, spares, timers,
-};
+use borrowed::{connection, drive, entropy, error, fork, handshake, options, reactor, session};

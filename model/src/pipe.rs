@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::poller::Bell;
-use crate::reactor::lock;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, Condvar, Mutex, lock};
+use crate::sys::poller::Bell;
 
 /// One connection, between the engine's `Transport` and the model's `Peer`.
 #[derive(Debug)]

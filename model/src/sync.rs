@@ -146,6 +146,11 @@ impl Sub<Duration> for Instant {
     }
 }
 
+/// As in `crates/net/src/sync.rs`.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A cell of each thread of the model.
 pub(crate) struct Local(pub(crate) thread::LocalKey<Cell<u64>>);
 

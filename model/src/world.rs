@@ -7,13 +7,16 @@ use shuttle::thread::JoinHandle;
 use sunsocket_wire::{Headers, Message, MessageKind};
 
 use crate::connect::Connected;
-use crate::connection::{Connection, Handshake, Room};
+use crate::connection::{Connection, Reactor};
+use crate::drive::leader::Waited;
+use crate::handshake::Handshake;
 use crate::io::Transport;
 use crate::options::{ConnectOptions, HeldLimit, WriteLimit};
 use crate::pipe::Pipe;
-use crate::reactor::{Reactor, Role, Waited, lock};
+use crate::reactor::Role;
+use crate::session::send::Room;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Instant, Mutex, thread};
+use crate::sync::{Arc, Instant, Mutex, lock, thread};
 
 const TEXT: u8 = 1;
 const PING: u8 = 9;
@@ -127,9 +130,12 @@ impl World {
         if let Some(owner) = self.owner.take() {
             owner.join().expect("the owner did not panic");
         }
+        // What is on the queue holds the reactor, and with it the guardian's thread: its last turn comes first.
+        self.reactor.guardian.stop();
         self.connections.iter().for_each(Connection::abort);
-        // What is on the list holds the reactor, and with it the guardian's thread.
+        let turner = lock(&self.reactor.turner);
         while self.reactor.next_ready().is_some() {}
+        drop(turner);
     }
 }
 
@@ -269,7 +275,7 @@ pub(crate) fn take(connection: &Arc<Connection>) -> Option<String> {
 
 /// The same for the handler of a connection, if it has one.
 pub(crate) fn take_for_handler(connection: &Arc<Connection>) -> Option<String> {
-    if connection.listening.load(Ordering::SeqCst) { take(connection) } else { None }
+    if connection.is_listened_to() { take(connection) } else { None }
 }
 
 /// A thread's `recv`. `None`: the connection has closed.
@@ -320,7 +326,8 @@ pub(crate) fn send(connection: &Arc<Connection>, text: &str) {
 pub(crate) fn send_patiently(connection: &Arc<Connection>, text: &str) {
     if connection.send(MessageKind::Text, text.as_bytes(), None).expect("it is open") == Room::Full {
         connection.sender_waits();
-        while connection.wait_for_room(None) != Waited::Ready {}
+        let reactor = connection.reactor();
+        while reactor.wait(None, &mut || !connection.is_full()) != Waited::Ready {}
     }
 }
 

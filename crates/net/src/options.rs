@@ -125,6 +125,21 @@ pub struct HeldLimit {
     pub bytes: usize,
 }
 
+impl HeldLimit {
+    /// What is left of it.
+    pub(crate) fn less(self, taken: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(taken.messages),
+            bytes: self.bytes.saturating_sub(taken.bytes),
+        }
+    }
+
+    /// Whether `held` has reached one of the bounds.
+    pub(crate) fn is_reached(self, held: Self) -> bool {
+        held.messages >= self.messages || held.bytes >= self.bytes
+    }
+}
+
 impl Default for HeldLimit {
     fn default() -> Self {
         Self { messages: 1024, bytes: 16 << 20 }

@@ -9,3 +9,8 @@ pub(crate) use std::sync::{
 pub(crate) use std::thread;
 pub(crate) use std::thread_local;
 pub(crate) use std::time::Instant;
+
+/// A lock whose holder panicked is taken all the same: every holder leaves its state whole before it calls out.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

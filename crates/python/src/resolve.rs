@@ -86,7 +86,7 @@ fn on_thread(function: Py<PyAny>, url: String) -> ResolveFunction {
     })
 }
 
-/// Takes the answer of one call of the function.
+/// Takes the answer of one call of a ``resolve`` function.
 #[pyclass(frozen, module = "sunsocket._core")]
 pub(crate) struct Answering(Mutex<Option<SyncSender<Answer>>>);
 

@@ -62,6 +62,6 @@ pub const ALL: &[Scenario] = &[
 
 /// Has the waker lose every call while `run` lasts.
 pub fn losing_wake_ups(run: impl FnOnce()) {
-    crate::poller::LOSES_WAKE_UPS.set(true);
+    crate::sys::poller::LOSES_WAKE_UPS.set(true);
     run();
 }

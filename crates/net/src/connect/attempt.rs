@@ -28,12 +28,12 @@ use super::resolve::Lookup;
 use super::secure::Secure;
 use super::upgrade::{Answer, Upgrade};
 use super::{Connected, Prepared};
-use crate::connection::Handshake;
 use crate::entropy;
 use crate::error::{Error, ErrorKind};
+use crate::handshake::Handshake;
 use crate::io::Transport;
 use crate::options::ConnectOptions;
-use crate::poller::Interest;
+use crate::sys::poller::Interest;
 use crate::tls::Tls;
 
 /// One connect on its way, from the program's address to an open connection or a failure.

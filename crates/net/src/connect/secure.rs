@@ -8,7 +8,7 @@ use sunsocket_wire::Url;
 
 use crate::error::{Error, ErrorKind, in_words};
 use crate::io::{Handshake, Transport};
-use crate::poller::Interest;
+use crate::sys::poller::Interest;
 use crate::tls::{self, Tls};
 
 /// A TLS handshake under way.

@@ -13,7 +13,7 @@ use super::hint::hint;
 use super::redirect::Route;
 use crate::error::{Error, HttpAnswer};
 use crate::io::Transport;
-use crate::poller::Interest;
+use crate::sys::poller::Interest;
 
 /// How long a refusal's body is waited for.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);

@@ -1,115 +1,116 @@
-//! The receiving half of a connection: who listens, who pulls, and messages taken whole or in pieces.
+//! The receiving side as the language sees it: who listens, who pulls, and messages taken whole or in pieces.
 
 use sunsocket_wire::Message;
 
-use super::{Connection, State};
-use crate::inbox::Inbox;
-use crate::reactor::lock;
-use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, MutexGuard};
+use super::Connection;
+use crate::session::hold::Hold;
+use crate::session::word::{
+    CLOSE_TOLD, DUE_VISIT, FAILING, HOLD_FULL, HOLD_OVER, HOLDS, LISTENING, PULLED, STREAMING, State,
+};
+use crate::sync::{Arc, Instant, MutexGuard, lock};
 
 impl Connection {
     /// Says whether anybody listens for messages: then new ones, and those that are held, make the connection ready.
     pub fn listen(self: &Arc<Self>, listening: bool) {
-        if self.is_forked() || self.listening.swap(listening, Ordering::SeqCst) == listening {
+        let bits = self.word.get();
+        if self.is_forked() || bits.has(LISTENING) == listening {
             return;
         }
-        let due = if listening {
-            self.has_message()
+        if listening {
+            self.word.set(LISTENING);
+            self.word.clear(HOLD_OVER);
+            if self.has_message() {
+                self.word.set(DUE_VISIT);
+            }
         } else {
+            self.word.clear(LISTENING);
+            // Reading that waited for the listener waits for the next one, but not for ever.
+            self.hold_for_a_while(Instant::now());
             // A close that waited for the listener to get its messages is due now.
-            self.state() == State::Closed && !self.close_was_reported()
-        };
-        if due {
-            self.report();
+            if bits.state() == State::Closed && !bits.has(CLOSE_TOLD) {
+                self.word.set(DUE_VISIT);
+            }
         }
-        // Reading that waited for the listener waits for the next one, but not for ever.
-        if !listening
-            && self.paused.load(Ordering::SeqCst)
-            && let Some(mut link) = self.link()
-        {
-            link.listener_left(self);
-        }
+        self.reactor.apply(self);
     }
 
-    /// Whether somebody does.
+    /// Whether a message listener is attached.
     pub fn is_listened_to(&self) -> bool {
-        self.listening.load(Ordering::SeqCst)
+        self.word.get().has(LISTENING)
     }
 
-    /// Says that somebody pulls messages: from now on a full hold pauses reading in place of dropping the oldest.
-    pub fn pull(&self) {
-        if !self.pulled.load(Ordering::Relaxed) {
-            self.pulled.store(true, Ordering::SeqCst);
+    /// Says that somebody pulls messages: from now on none is dropped.
+    pub fn pull(self: &Arc<Self>) {
+        if !self.word.get().has(PULLED) && !self.is_forked() {
+            self.word.set(PULLED);
+            self.word.clear(HOLD_OVER);
+            self.reactor.apply(self);
         }
-    }
-
-    /// Whether somebody may be waiting for every message, so that none may be dropped.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.listening.load(Ordering::SeqCst) || self.pulled.load(Ordering::SeqCst)
-    }
-
-    /// Whether somebody is to hear of each message as it comes.
-    pub(crate) fn reports_messages(&self) -> bool {
-        self.listening.load(Ordering::SeqCst) || self.streaming.load(Ordering::SeqCst)
-    }
-
-    /// Whether messages are held that nobody has taken yet.
-    pub(crate) fn holds_messages(&self) -> bool {
-        !lock(&self.inbox).is_empty()
     }
 
     /// Whether a message is held whole, and is the next.
     pub fn has_message(&self) -> bool {
-        !self.is_forked() && !self.streaming.load(Ordering::SeqCst) && lock(&self.inbox).has_message()
+        let bits = self.word.get();
+        bits.has(HOLDS) && !bits.has(STREAMING) && !self.is_forked() && lock(&self.hold).has_message()
     }
 
     /// Takes the oldest message off the hold. `read` runs under a lock: it must only copy.
     pub fn take<T>(self: &Arc<Self>, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
-        if self.is_forked() || self.streaming.load(Ordering::SeqCst) {
+        let bits = self.word.get();
+        if !bits.has(HOLDS) || bits.has(STREAMING) || self.is_forked() {
             return None;
         }
-        let mut inbox = lock(&self.inbox);
-        let taken = inbox.pop_message(read)?;
-        self.make_room(inbox);
+        let mut hold = lock(&self.hold);
+        let taken = hold.pop_message(read)?;
+        self.took(hold);
         Some(taken)
     }
 
     /// Something was taken: reading goes on if that made room, and a violation behind it takes effect.
     #[inline]
-    pub(super) fn make_room(self: &Arc<Self>, inbox: MutexGuard<'_, Inbox>) {
-        let (has_room, is_empty) = (inbox.has_room(), inbox.is_empty());
-        drop(inbox);
-        if self.failing.load(Ordering::SeqCst) && is_empty {
-            self.reactor.alert();
+    fn took(self: &Arc<Self>, hold: MutexGuard<'_, Hold>) {
+        let is_empty = hold.is_empty();
+        if is_empty {
+            self.word.clear(HOLDS);
         }
-        if self.paused.load(Ordering::SeqCst)
-            && has_room
-            && let Some(mut link) = self.link()
-        {
-            link.resume(self);
+        let bits = self.word.get();
+        let has_room = bits.has(HOLD_FULL) && hold.has_room();
+        if has_room {
+            self.word.clear(HOLD_FULL);
+        }
+        drop(hold);
+        if has_room || is_empty && bits.has(FAILING) {
+            self.reactor.apply(self);
         }
     }
 
     /// Begins to read one message in pieces, as they arrive: the next that is held, or the one that comes. Until
-    /// [`Connection::end_stream`] nobody else gets a message. False: somebody does so already.
+    /// [`Connection::end_stream`] nobody else gets a message. False: somebody does so already. May wait for a thread that
+    /// inflates.
     pub fn begin_stream(self: &Arc<Self>) -> bool {
+        if self.is_forked() {
+            return true;
+        }
         self.pull();
-        let Some(mut link) = self.link() else { return true };
-        if self.streaming.swap(true, Ordering::SeqCst) {
+        let mut half = self.receive_half();
+        if self.word.set(STREAMING).has(STREAMING) {
             return false;
         }
-        // Reading needs the link, so nothing comes between the look and the order.
-        let mut inbox = lock(&self.inbox);
-        if inbox.is_empty() {
-            link.report_pieces(&mut inbox);
+        // Reading needs the half that is locked here, so nothing comes between the look and the order.
+        let mut hold = lock(&self.hold);
+        if hold.is_empty() {
+            half.session.report_pieces();
+            hold.append(&mut half.session.batch, false);
+            if !hold.is_empty() {
+                self.word.set(HOLDS);
+            }
         }
         true
     }
 
     /// Whether a piece is held.
     pub fn has_piece(&self) -> bool {
-        !self.is_forked() && !lock(&self.inbox).is_empty()
+        self.word.get().has(HOLDS) && !self.is_forked()
     }
 
     /// Takes the next piece, and whether it is the last of its message. `read` runs under a lock: it must only copy.
@@ -117,29 +118,39 @@ impl Connection {
         if self.is_forked() {
             return None;
         }
-        let mut inbox = lock(&self.inbox);
-        let taken = inbox.pop_piece(read)?;
-        self.make_room(inbox);
+        let mut hold = lock(&self.hold);
+        let taken = hold.pop_piece(read)?;
+        self.took(hold);
         Some(taken)
     }
 
     /// Ends what `begin_stream` began. Pieces of the message that were not taken are thrown away, also those still to come.
+    /// May wait for a thread that inflates.
     pub fn end_stream(self: &Arc<Self>, complete: bool) {
-        let Some(mut link) = self.link() else { return };
-        link.report_whole();
-        let mut inbox = lock(&self.inbox);
-        if !complete {
-            inbox.skip_message();
+        if self.is_forked() {
+            return;
         }
-        self.streaming.store(false, Ordering::SeqCst);
-        drop(link);
-        self.make_room(inbox);
-        self.request_delivery();
+        let mut half = self.receive_half();
+        half.session.report_whole();
+        let mut hold = lock(&self.hold);
+        if !complete {
+            hold.skip_message();
+        }
+        self.word.clear(STREAMING);
+        self.word.set(DUE_VISIT);
+        if hold.is_empty() {
+            self.word.clear(HOLDS);
+        }
+        if hold.has_room() {
+            self.word.clear(HOLD_FULL);
+        }
+        drop(hold);
+        drop(half);
         self.reactor.nudge();
     }
 
-    /// True once, after the first message was dropped because the hold was full and nobody ever listened: warn now.
+    /// True once, after the first message was dropped because the hold was full and nobody had come for it: warn now.
     pub fn take_dropped(&self) -> bool {
-        !self.is_forked() && lock(&self.inbox).take_dropped()
+        !self.is_forked() && lock(&self.hold).take_dropped()
     }
 }

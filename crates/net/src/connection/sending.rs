@@ -1,18 +1,23 @@
-//! The sending half of a connection: messages, whole or in pieces, room for them, and pings.
+//! The sending side as the language sees it: messages, whole or in pieces, room for them, and pings.
 
+use std::io;
 use std::time::Duration;
 
-use sunsocket_wire::MessageKind;
+use sunsocket_wire::{Deflater, MessageKind};
 
-use super::{Connection, Room, State};
+use super::{Connection, Scope, SendHalf};
 use crate::error::{Error, ErrorKind};
-use crate::reactor::Waited;
+use crate::reactor::{Held, Role};
+use crate::session::gathering::{Manner, Writes};
+use crate::session::send::Room;
+use crate::session::word::{DUE_VISIT, FULL, GATHERED, ROOM_UNTOLD, SENDING_PIECES, State};
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Instant};
+use crate::sync::{Arc, Instant, lock};
 
 impl Connection {
-    /// Queues one message and writes it when that is due. Never waits. `compress`: whether to, where permessage-deflate was
-    /// agreed; `None` leaves that to the message's size.
+    /// Queues one message and writes it when that is due. Waits for nothing but another thread that sends, and for that as
+    /// long as it compresses. `compress`: whether to, where permessage-deflate was agreed; `None` leaves that to the message's
+    /// size.
     ///
     /// # Errors
     /// `Closed` when the connection is not open.
@@ -22,12 +27,81 @@ impl Connection {
         payload: &[u8],
         compress: Option<bool>,
     ) -> Result<Room, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
+        if self.state() != State::Open || self.is_forked() {
             return Err(self.not_open());
         }
-        Ok(link.send(self, kind, payload, compress))
+        if !self.compresses(payload.len(), compress) {
+            return self.send_in(self.send_half(), kind, payload, None, compress);
+        }
+        let mut deflater = lock(&self.deflater);
+        let mut compressed = Vec::new();
+        if let Some(deflater) = &mut *deflater {
+            deflater.message(payload, &mut compressed);
+        }
+        let sent = self.send_in(self.send_half(), kind, payload, Some(&compressed), compress);
+        drop(deflater);
+        sent
+    }
+
+    /// The same for a caller that may not wait, because it holds a lock of its language's. `None`: another thread sends right
+    /// now, and nothing was done; call [`Connection::send`] where waiting is allowed.
+    pub fn try_send(
+        self: &Arc<Self>,
+        kind: MessageKind,
+        payload: &[u8],
+        compress: Option<bool>,
+    ) -> Option<Result<Room, Error>> {
+        if self.state() != State::Open || self.is_forked() {
+            return Some(Err(self.not_open()));
+        }
+        if !self.compresses(payload.len(), compress) {
+            let half = Held::try_lock(&self.send)?;
+            let half = Scope { connection: self, half: Some(half), applies: true };
+            return Some(self.send_in(Some(half), kind, payload, None, compress));
+        }
+        let mut deflater = self.deflater.try_lock().ok()?;
+        let half = Held::try_lock(&self.send)?;
+        let half = Scope { connection: self, half: Some(half), applies: true };
+        let mut compressed = Vec::new();
+        if let Some(deflater) = &mut *deflater {
+            deflater.message(payload, &mut compressed);
+        }
+        let sent = self.send_in(Some(half), kind, payload, Some(&compressed), compress);
+        drop(deflater);
+        Some(sent)
+    }
+
+    /// Whether a message of this size is compressed. One that has to wait behind another in pieces is when it leaves.
+    fn compresses(&self, size: usize, compress: Option<bool>) -> bool {
+        Deflater::takes(size, compress)
+            && !self.word.get().has(SENDING_PIECES)
+            && self.handshake_ref().is_some_and(|handshake| handshake.compression.is_some())
+    }
+
+    fn send_in(
+        self: &Arc<Self>,
+        half: Option<Scope<'_, SendHalf>>,
+        kind: MessageKind,
+        payload: &[u8],
+        compressed: Option<&[u8]>,
+        compress: Option<bool>,
+    ) -> Result<Room, Error> {
+        let Some(mut half) = half.filter(|_| self.state() == State::Open) else {
+            return Err(self.not_open());
+        };
+        if half.session.wait_behind(kind, compress, payload) {
+            return Ok(half.session.room());
+        }
+        let was_empty = half.session.pending().is_empty();
+        half.session.message(kind, compressed.unwrap_or(payload), compressed.is_some());
+        self.deadlines.note_message(self);
+        let writes = half.write_soon(self, was_empty);
+        let room = half.session.room();
+        drop(half);
+        if writes == Writes::Nobody {
+            self.reactor.note_gathered_again();
+        }
+        Ok(room)
     }
 
     /// Begins a message that is sent in pieces (RFC 6455 5.4). What others send meanwhile leaves behind it. False: another
@@ -36,12 +110,8 @@ impl Connection {
     /// # Errors
     /// `Closed` when the connection is not open.
     pub fn begin_pieces(self: &Arc<Self>, kind: MessageKind, compress: Option<bool>) -> Result<bool, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
-        }
-        Ok(link.begin_pieces(self, kind, compress))
+        let half = self.send_half().filter(|_| self.state() == State::Open);
+        half.map(|mut half| half.session.begin_pieces(kind, compress)).ok_or_else(|| self.not_open())
     }
 
     /// Sends the next piece of the message that was begun; `last` ends it.
@@ -49,47 +119,75 @@ impl Connection {
     /// # Errors
     /// `Closed` when the connection is not open any more.
     pub fn send_piece(self: &Arc<Self>, piece: &[u8], last: bool) -> Result<Room, Error> {
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
-            return Err(self.not_open());
+        // Held until the frame is in the outbox: frames leave in the order in which they were compressed.
+        let mut deflater = lock(&self.deflater);
+        let under_way = self.send_half().and_then(|half| half.session.pieces_of());
+        // Without one under way the connection has ended meanwhile.
+        let Some((kind, compress)) = under_way else { return Err(self.not_open()) };
+        let compresses = Deflater::takes(piece.len(), compress);
+        let mut compressed = Vec::new();
+        let compressor = deflater.as_mut().filter(|_| compresses);
+        let is_compressed = compressor.is_some();
+        if let Some(compressor) = compressor {
+            compressor.piece(piece, last, &mut compressed);
         }
-        Ok(link.send_piece(self, piece, last))
+        let Some(mut half) = self.send_half().filter(|_| self.state() == State::Open) else {
+            return Err(self.not_open());
+        };
+        let was_empty = half.session.pending().is_empty();
+        // The first piece decides for all of them.
+        half.session.compresses_pieces(is_compressed);
+        half.session.piece(kind, if is_compressed { &compressed } else { piece }, last, is_compressed);
+        if last {
+            half.queue_those_behind(deflater.as_mut());
+        }
+        self.deadlines.note_message(self);
+        half.write_soon(self, was_empty);
+        let room = half.session.room();
+        drop(half);
+        drop(deflater);
+        Ok(room)
     }
 
     /// Whether a message is being sent in pieces.
     pub fn is_sending_pieces(&self) -> bool {
-        self.sending_pieces.load(Ordering::SeqCst)
+        self.word.get().has(SENDING_PIECES)
     }
 
     /// Bytes that the operating system has not taken yet.
     pub fn unsent(&self) -> usize {
-        self.link().map_or(0, |link| link.unsent())
+        self.unsent.load(Ordering::SeqCst)
     }
 
     /// Whether a sender should wait: true from above the high-water mark until at or below the low-water mark.
     pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::SeqCst)
+        self.word.get().has(FULL)
+    }
+
+    /// True once after each `Room::Full`, when the unsent bytes fell to the low-water mark (or the connection closed).
+    pub fn take_writable(&self) -> bool {
+        self.word.clear(ROOM_UNTOLD).has(ROOM_UNTOLD)
+    }
+
+    /// Has [`Connection::take_writable`] say true once more: somebody came to wait for room that is there already.
+    pub fn request_room_report(self: &Arc<Self>) {
+        self.word.set(ROOM_UNTOLD | DUE_VISIT);
+        self.request_delivery();
     }
 
     /// To be called by a sender that got [`Room::Full`] and now waits until there is room. As long as one does not,
     /// nothing more is read: its answers would pile up.
     pub fn sender_waits(self: &Arc<Self>) {
-        if let Some(mut link) = self.link() {
-            link.sender_waits(self);
+        if let Some(mut half) = self.send_half() {
+            half.session.sender_waits();
         }
     }
 
     /// Writes out what is corked or queued as far as the operating system takes it now; true when nothing is left.
     pub fn flush(self: &Arc<Self>) -> bool {
-        let Some(mut link) = self.link() else { return true };
-        link.write_out(self);
-        link.unsent() == 0
-    }
-
-    /// Waits (the calling thread may turn the reactor) until there is room; see [`Reactor::wait`].
-    pub fn wait_for_room(self: &Arc<Self>, until: Option<Instant>) -> Waited {
-        self.reactor.wait(until, &mut || !self.is_full())
+        let Some(mut half) = self.send_half() else { return true };
+        half.write_out();
+        half.session.unsent() == 0
     }
 
     /// Sends a ping. The number it returns is what `pong_arrived` waits for. An empty payload is replaced by a unique one.
@@ -101,16 +199,118 @@ impl Connection {
             let text = format!("cannot ping with {} bytes: a ping carries 125 at the most", payload.len());
             return Err(Error::new(ErrorKind::InvalidArgument, text));
         }
-        let Some(mut link) = self.link() else { return Err(self.not_open()) };
-        if self.state() != State::Open {
-            drop(link);
+        let Some(mut half) = self.send_half().filter(|_| self.state() == State::Open) else {
             return Err(self.not_open());
-        }
-        Ok(link.ping(self, payload))
+        };
+        let number = half.session.ping(payload, Instant::now());
+        half.write_out();
+        Ok(number)
     }
 
     /// The round trip of ping `number` (or of a later one, which answers for it), once its pong came.
     pub fn pong_arrived(&self, number: u64) -> Option<Duration> {
-        self.link()?.keep_alive.round_trip(number)
+        (self.answered.load(Ordering::SeqCst) >= number).then(|| self.latency()).flatten()
+    }
+
+    /// The last measured round trip of a ping.
+    pub fn latency(&self) -> Option<Duration> {
+        self.latency.load(Ordering::SeqCst).checked_sub(1).map(Duration::from_nanos)
+    }
+
+    /// Writes what senders gathered. `paces`: the caller comes again at intervals, while that is wanted.
+    pub(super) fn write_what_was_gathered(self: &Arc<Self>, paces: bool) {
+        self.word.clear(GATHERED);
+        let Some(mut half) = self.send_half() else { return };
+        let found = half.session.pending().len();
+        half.write_out();
+        half.session.gathering.looked(found, paces);
+    }
+}
+
+impl SendHalf {
+    /// The message in pieces is complete: what others sent meanwhile follows, as it is but where the program wants it
+    /// compressed.
+    fn queue_those_behind(&mut self, mut deflater: Option<&mut Deflater>) {
+        for behind in self.session.end_pieces() {
+            let mut compressed = Vec::new();
+            match deflater.as_mut().filter(|_| behind.compress == Some(true)) {
+                Some(deflater) => {
+                    deflater.message(&behind.payload, &mut compressed);
+                    self.session.message(behind.kind, &compressed, true);
+                }
+                None => self.session.message(behind.kind, &behind.payload, false),
+            }
+        }
+    }
+
+    /// Writes what was just queued, or sees to it that somebody does soon: many small messages are to share a write.
+    fn write_soon(&mut self, connection: &Connection, was_empty: bool) -> Writes {
+        connection.reactor.note_sent();
+        if self.session.is_blocked() {
+            // The poller says when there is room for more.
+            return Writes::Others;
+        }
+        let writes = self.gather(connection, was_empty);
+        if writes == Writes::Caller {
+            self.write_out();
+        }
+        writes
+    }
+
+    /// Who writes what was just queued; others are told.
+    pub(super) fn gather(&mut self, connection: &Connection, was_empty: bool) -> Writes {
+        let reactor = &connection.reactor;
+        let manner = Manner {
+            corked: reactor.is_dispatching_here(),
+            owner_is_away: reactor.is_owner_away(),
+            may_pace: reactor.role() == Role::Thread,
+        };
+        let unsent = self.session.pending().len();
+        let writes = self.session.gathering.queued(unsent, was_empty, manner, Instant::now);
+        if writes == Writes::Others {
+            connection.word.set(GATHERED);
+        }
+        writes
+    }
+
+    /// Writes until nothing is left or the socket blocks.
+    pub(super) fn write_out(&mut self) {
+        let Self { session, writer: Some(writer), .. } = self else { return };
+        loop {
+            let wrote = if session.pending().is_empty() {
+                if !writer.wants_write() {
+                    session.wrote(false);
+                    // What the server is owed had to wait for room.
+                    if session.answer() {
+                        continue;
+                    }
+                    if session.may_shut_down() {
+                        writer.shutdown_write();
+                    }
+                    return;
+                }
+                writer.flush().map(|done| if done { Some(0) } else { None })
+            } else {
+                writer.write(session.pending()).map(Some)
+            };
+            match wrote {
+                Ok(Some(count)) => session.written(count, writer.held(), Instant::now),
+                Ok(None) => {
+                    session.written(0, writer.held(), Instant::now);
+                    session.wrote(true);
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    session.written(0, writer.held(), Instant::now);
+                    session.wrote(true);
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    session.broke();
+                    return;
+                }
+            }
+        }
     }
 }

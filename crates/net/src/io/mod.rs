@@ -20,6 +20,16 @@ pub(crate) use self::tls::Handshake;
 use crate::sync::Arc;
 use crate::sys::socket;
 
+/// What a poller watches for a transport: the descriptor stays open for as long as this lives.
+#[derive(Clone, Debug)]
+pub(crate) struct Source(Arc<OwnedFd>);
+
+impl Source {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// Both directions of a connection, while one thread has them.
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -63,6 +73,14 @@ impl Reader {
         match self {
             Self::Socket(socket) => socket.as_fd(),
             Self::Tls(tls) => tls.fd(),
+        }
+    }
+
+    /// The same, to be watched for longer than this half lives.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Socket(socket) => Source(Arc::clone(socket)),
+            Self::Tls(tls) => tls.source(),
         }
     }
 

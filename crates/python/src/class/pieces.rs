@@ -71,13 +71,15 @@ impl Pieces {
     // ---- received
 
     /// Begins to read one message in pieces.
-    fn _begin_stream(&self) -> PyResult<()> {
+    fn _begin_stream(&self, py: Python<'_>) -> PyResult<()> {
         if self.delivery.glance.has_handlers() {
             return Err(PyRuntimeError::new_err(
                 "recv_streaming takes messages itself: disconnect the handlers of OnMessage first",
             ));
         }
-        if !self.delivery.connection.begin_stream() {
+        // A thread may be inflating what comes right now: it is waited for without the GIL.
+        let connection = &self.delivery.connection;
+        if !py.detach(|| connection.begin_stream()) {
             return Err(PyRuntimeError::new_err(
                 "a message is being received in pieces already: finish that first",
             ));
@@ -112,7 +114,8 @@ impl Pieces {
     }
 
     /// Ends what ``begin_stream`` began; the rest of a message that is not ``complete`` is thrown away.
-    fn _end_stream(&self, complete: bool) {
-        self.delivery.connection.end_stream(complete);
+    fn _end_stream(&self, py: Python<'_>, complete: bool) {
+        let connection = &self.delivery.connection;
+        py.detach(|| connection.end_stream(complete));
     }
 }

@@ -5,7 +5,6 @@
 
 mod serving;
 mod state;
-mod taking;
 mod waiter;
 
 pub(crate) use serving::Looker;

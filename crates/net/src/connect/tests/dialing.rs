@@ -9,8 +9,9 @@ use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
 use super::*;
 use crate::connect::dial::{Network, Tcp};
-use crate::connection::State;
-use crate::reactor::{Reactor, Role};
+use crate::connection::Reactor;
+use crate::reactor::Role;
+use crate::session::word::State;
 
 /// An address of this machine that nobody listens on, because somebody listens on its port elsewhere.
 fn nobody(server: SocketAddr) -> SocketAddr {

@@ -4,9 +4,10 @@ use sunsocket_wire::{Headers, MessageKind};
 
 use super::*;
 use crate::connect::Connected;
-use crate::connection::{Connection, Handshake};
+use crate::connection::{Connection, Reactor};
+use crate::handshake::Handshake;
 use crate::options::{ConnectOptions, WriteLimit};
-use crate::reactor::{Reactor, Role};
+use crate::reactor::Role;
 
 /// A message of a thousand bytes, with its header.
 const FRAME: usize = 1008;

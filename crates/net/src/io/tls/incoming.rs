@@ -10,6 +10,7 @@ use rustls::{ContentType, Error};
 use super::messages::{Messages, alert_for};
 use super::records::{self, Opener};
 use super::{Alert, Shared, buffers, invalid, is_blocked};
+use crate::io::Source;
 use crate::sync::Arc;
 
 /// From the transport's bytes to the program's.
@@ -71,6 +72,10 @@ impl Reader {
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.inner.fd()
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        self.inner.source()
     }
 
     pub(crate) fn has_buffered(&self) -> bool {

@@ -12,10 +12,9 @@
 use std::io;
 use std::time::Duration;
 
-use crate::poller::Call;
-use crate::reactor::{Reactor, Role};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Instant, OnceLock, Weak, thread};
+use crate::sys::poller::{Call, Poller};
 
 /// How often the guardian looks while there is something to look at.
 const TICK: Duration = Duration::from_millis(125);
@@ -27,6 +26,28 @@ const QUIET_LOOKS: u32 = 8;
 const WORTH_A_WARNING: Duration = Duration::from_millis(500);
 /// Between two turns of the guardian: it is there to keep connections alive, not to be fast.
 const BREATH: Duration = Duration::from_millis(2);
+
+/// How soon it writes what was gathered while the owner is busy.
+const WRITES_AFTER: Duration = Duration::from_millis(2);
+/// Looks in a row that found nothing gathered, after which it has to be asked again.
+const MOST_IDLE_LOOKS: u32 = 5;
+
+/// What it guards.
+pub(crate) trait Guarded: Send + Sync {
+    /// Whether this process is the child of a fork, in which the guarded reactor does nothing.
+    fn is_forked(&self) -> bool;
+    /// Whether a foreign loop turns it, which does not say when it is busy elsewhere.
+    fn has_foreign_owner(&self) -> bool;
+    fn has_connections(&self) -> bool;
+    fn poller(&self) -> &Poller;
+    /// The guardian's turn: what the owner would do if it were here. `None`: somebody else turns. True: the descriptor
+    /// stays readable, for the owner to see.
+    fn stand_in(&self) -> Option<bool>;
+    /// Whether bytes were gathered that nobody has written.
+    fn has_gathered(&self) -> bool;
+    /// Writes them.
+    fn write_gathered(&self);
+}
 
 /// The guardian had to stand in while the owner was away.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +73,8 @@ struct Shared {
     standing_in: AtomicBool,
     /// When the handler began that a report is due for, in nanoseconds after `epoch`, plus one; 0: none is due.
     report: AtomicU64,
+    /// Somebody gathers bytes while the owner may be busy: they are to be written soon.
+    writes: AtomicBool,
     stopped: AtomicBool,
     call: Call,
 }
@@ -65,6 +88,7 @@ impl Guardian {
                 deep: AtomicBool::new(false),
                 standing_in: AtomicBool::new(false),
                 report: AtomicU64::new(0),
+                writes: AtomicBool::new(false),
                 stopped: AtomicBool::new(false),
                 call: Call::new()?,
             }),
@@ -74,7 +98,7 @@ impl Guardian {
     }
 
     /// Starts the thread, once. Without it everything works but an owner that stays away, so a refusal is no error.
-    pub(crate) fn start(&self, reactor: &Arc<Reactor>) {
+    pub(crate) fn start<R: Guarded + 'static>(&self, reactor: &Arc<R>) {
         self.started.get_or_init(|| {
             let (watched, shared, epoch) = (Arc::downgrade(reactor), Arc::clone(&self.shared), self.epoch);
             let _ = thread::Builder::new()
@@ -88,6 +112,14 @@ impl Guardian {
     pub(crate) fn stop(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.call.ring();
+    }
+
+    /// Bytes were gathered and the owner is busy, or may be: the guardian writes them if nobody else does. Cheap to ask for
+    /// again and again.
+    pub(crate) fn ask_to_write(&self) {
+        if !self.shared.writes.load(Ordering::SeqCst) && !self.shared.writes.swap(true, Ordering::SeqCst) {
+            self.shared.call.ring();
+        }
     }
 
     fn call_if_deep(&self) {
@@ -148,31 +180,55 @@ struct Memory {
     quiet: u32,
 }
 
-fn watch(reactor: &Weak<Reactor>, shared: &Shared, epoch: Instant) {
+fn watch<R: Guarded>(reactor: &Weak<R>, shared: &Shared, epoch: Instant) {
     let now = Instant::now();
     let mut memory =
         Memory { presence: 0, since: now, strides: 0, stride_since: now, unserved: false, quiet: 0 };
+    let mut next_look = now;
+    let mut idle_looks = 0;
     while !shared.stopped.load(Ordering::SeqCst) {
         let tick = {
             let Some(reactor) = reactor.upgrade() else { return };
             if reactor.is_forked() {
                 return;
             }
-            let overdue = look(&reactor, shared, &mut memory, epoch);
-            if overdue && let Some(stays_readable) = reactor.stand_in() {
-                shared.standing_in.store(true, Ordering::SeqCst);
-                thread::sleep(BREATH);
-                if !stays_readable {
-                    // Until the next tick, serve the reactor whenever it has something to do.
-                    shared.call.wait(Some(&reactor.poller), Some(TICK));
+            let writes = shared.writes.load(Ordering::SeqCst);
+            if writes {
+                idle_looks = if reactor.has_gathered() { 0 } else { idle_looks + 1 };
+                if idle_looks > MOST_IDLE_LOOKS {
+                    idle_looks = 0;
+                    shared.writes.store(false, Ordering::SeqCst);
+                    // Whoever gathered before that has seen that there was no need to ask.
+                    if reactor.has_gathered() {
+                        shared.writes.store(true, Ordering::SeqCst);
+                    }
+                } else if idle_looks == 0 {
+                    reactor.write_gathered();
                 }
-                continue;
             }
-            shared.standing_in.store(false, Ordering::SeqCst);
-            match reactor.role() {
-                Role::Foreign if reactor.has_connections() => Some(FOREIGN_TICK),
-                _ if memory.quiet < QUIET_LOOKS => Some(TICK),
-                _ => None,
+            let now = Instant::now();
+            if now < next_look {
+                let rest = next_look.saturating_duration_since(now);
+                Some(if writes { WRITES_AFTER.min(rest) } else { rest })
+            } else {
+                let overdue = look(&*reactor, shared, &mut memory, epoch);
+                if overdue && let Some(stays_readable) = reactor.stand_in() {
+                    shared.standing_in.store(true, Ordering::SeqCst);
+                    thread::sleep(BREATH);
+                    if !stays_readable {
+                        // Until the next tick, serve the reactor whenever it has something to do.
+                        shared.call.wait(Some(reactor.poller()), Some(TICK));
+                    }
+                    continue;
+                }
+                shared.standing_in.store(false, Ordering::SeqCst);
+                let tick = match memory.quiet < QUIET_LOOKS {
+                    _ if reactor.has_foreign_owner() && reactor.has_connections() => Some(FOREIGN_TICK),
+                    true => Some(TICK),
+                    false => None,
+                };
+                next_look = now + tick.unwrap_or_default();
+                if writes { Some(WRITES_AFTER) } else { tick }
             }
         };
         match tick {
@@ -190,7 +246,7 @@ fn watch(reactor: &Weak<Reactor>, shared: &Shared, epoch: Instant) {
 }
 
 /// One look; true when the owner is overdue.
-fn look(reactor: &Reactor, shared: &Shared, memory: &mut Memory, epoch: Instant) -> bool {
+fn look(reactor: &dyn Guarded, shared: &Shared, memory: &mut Memory, epoch: Instant) -> bool {
     let now = Instant::now();
     let presence = shared.presence.load(Ordering::SeqCst);
     let strides = shared.strides.load(Ordering::SeqCst);
@@ -202,9 +258,8 @@ fn look(reactor: &Reactor, shared: &Shared, memory: &mut Memory, epoch: Instant)
         (memory.strides, memory.stride_since) = (strides, now);
     }
     let away = presence % 2 == 1;
-    let unserved = !away
-        && reactor.role() == Role::Foreign
-        && reactor.poller.is_readable(Duration::ZERO).unwrap_or(false);
+    let unserved =
+        !away && reactor.has_foreign_owner() && reactor.poller().is_readable(Duration::ZERO).unwrap_or(false);
     // While the guardian serves, nothing stays readable: what was overdue stays so until the owner moves.
     let was_standing_in = shared.standing_in.load(Ordering::Relaxed);
     let overdue = !moved

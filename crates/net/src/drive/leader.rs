@@ -12,12 +12,13 @@
 use std::io;
 use std::time::Duration;
 
-use crate::reactor::{PACE, lock};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Condvar, Instant, Mutex, PoisonError};
+use crate::sync::{Condvar, Instant, Mutex, PoisonError, lock};
 
 /// A waiting thread returns this often, for its language to look at signals (SIGINT).
 const SLICE: Duration = Duration::from_millis(100);
+/// While a thread sends a stream of messages, what gathered is written this often.
+pub(crate) const PACE: Duration = Duration::from_micros(200);
 /// How long the owner gives way before it looks again.
 const GRACE: Duration = Duration::from_millis(10);
 /// The same, when a thread has been waiting all that time.
@@ -44,11 +45,11 @@ const PARKED_PACING: u8 = 3;
 /// Whether threads pull, as the owner sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pull {
-    /// Nobody has for the grace period.
+    /// No thread has waited during the grace period.
     None,
-    /// A thread has, within it.
+    /// A thread has waited within the grace period.
     Lively,
-    /// A thread has been waiting for longer than that.
+    /// A thread has been waiting for longer than the grace period.
     Patient,
 }
 
@@ -116,7 +117,8 @@ impl Leadership {
         }
     }
 
-    /// Something was gathered, to be written soon. True: the owner looks for that by itself.
+    /// Something was gathered, to be written soon. Returns true if the owner looks at the flush queue by itself, so that no
+    /// wake-up is needed.
     pub(crate) fn note_gathered(&self) -> bool {
         self.gathered.fetch_add(1, Ordering::SeqCst);
         self.parked.load(Ordering::SeqCst) == PARKED_PACING

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use crate::reactor::{Reactor, Role, Turner};
-use crate::spin::LOOK;
+use super::{Reactor, Role, Served, Turner};
+use crate::drive::spin::LOOK;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, thread};
 
@@ -17,7 +17,7 @@ const LINGER: Duration = Duration::from_micros(20);
 /// All looks of one call of the loop together.
 const LONGEST_STAY: Duration = Duration::from_micros(500);
 
-impl Reactor {
+impl<C: Served> Reactor<C> {
     /// For a receiver that has found nothing and would wait: flushes what is corked, looks for input once, and goes on
     /// for at the most `patience` where an answer is likely. It ends early with anything that others are to hear of.
     pub fn look_for(&self, patience: Duration, ready: &dyn Fn() -> bool) {
@@ -82,7 +82,7 @@ impl Reactor {
                 return false;
             }
             if turner.events.len() > 0 {
-                self.serve_events(turner);
+                self.serve_events(turner, Instant::now());
                 return true;
             }
             looks += 1;

@@ -1,4 +1,4 @@
-//! `crates/net/src/poller.rs` without an operating system: level-triggered sockets, an edge-triggered waker and alarm.
+//! `crates/net/src/sys/poller.rs` without an operating system: level-triggered sockets, an edge-triggered waker and alarm.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,8 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::pipe::Pipe;
-use crate::reactor::lock;
-use crate::sync::{Arc, Condvar, Instant, Mutex, let_pass, times_out};
+use crate::sync::{Arc, Condvar, Instant, Mutex, let_pass, lock, times_out};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest {
@@ -70,7 +69,7 @@ struct State {
 }
 
 impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(_alarm: bool) -> io::Result<Self> {
         Ok(Self { bell: Arc::default(), state: Mutex::default(), descriptor: io::stdin() })
     }
 

@@ -1,9 +1,10 @@
 //! Readiness from the operating system, and the descriptor that a foreign loop may watch for it.
 //!
 //! One epoll instance holds the sockets (level-triggered, so that an owner who stops early or hands over loses
-//! nothing), one eventfd (the waker) and one timerfd (the alarm). The last two are edge-triggered: they need no read.
-//! Because wake-ups and deadlines are descriptors too, whoever watches the epoll instance's own descriptor learns of
-//! everything the reactor waits for. This is the one file that another operating system would have to supply.
+//! nothing) and one eventfd (the waker), which is edge-triggered: it needs no read. Who waits here computes its own
+//! time-outs. A foreign loop cannot, because it knows nothing of the reactor's deadlines: for it there is an alarm (a
+//! timerfd), so that whoever watches the epoll instance's own descriptor learns of everything the reactor waits for.
+//! This is one of the files that another operating system would have to supply.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -55,7 +56,8 @@ pub(crate) enum Readiness {
 pub(crate) struct Poller {
     epoll: OwnedFd,
     waker: OwnedFd,
-    alarm: OwnedFd,
+    /// For a foreign loop.
+    alarm: Option<OwnedFd>,
 }
 
 /// What one wait reports. (The operating system's own records may not change threads, these may.)
@@ -90,14 +92,20 @@ impl Events {
 }
 
 impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// `alarm`: a foreign loop watches the descriptor and has to learn of deadlines too.
+    pub(crate) fn new(alarm: bool) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let alarm =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let edge = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, &waker, EventData::new_u64(WAKER), edge)?;
-        epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), edge)?;
+        let alarm = if alarm {
+            let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+            let alarm = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), edge)?;
+            Some(alarm)
+        } else {
+            None
+        };
         Ok(Self { epoll, waker, alarm })
     }
 
@@ -120,12 +128,13 @@ impl Poller {
         let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
     }
 
-    /// Sets the one alarm to go off at `at`.
+    /// Sets the alarm to go off at `at`, where there is one.
     pub(crate) fn set_alarm(&self, at: Instant) {
+        let Some(alarm) = &self.alarm else { return };
         // A zero would switch the timer off.
         let ahead = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
         let spec = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(ahead) };
-        let _ = timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &spec);
+        let _ = timerfd_settime(alarm, TimerfdTimerFlags::empty(), &spec);
     }
 
     /// Waits until something is ready or `timeout` is over (`None`: for ever).

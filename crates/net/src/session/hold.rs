@@ -1,0 +1,490 @@
+//! Messages between the wire and whoever listens or pulls: in order, bounded, nothing lost without a word.
+//!
+//! A [`Batch`] is a queue of messages. Whoever reads fills one of its own, under no lock that a taker could wait for, and
+//! hands it over whole: to a [`Hold`] that is empty by exchanging the two. Payloads of small messages share one growing
+//! buffer, so that a message costs no allocation; a large one is kept in the buffer that it was read into. Whether a full
+//! hold pauses reading or drops its oldest message follows from the connection's word (semantic 1); this file only counts.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use sunsocket_wire::{Message, MessageKind, Piece};
+
+use super::buffer_pool::BufferPool;
+use crate::options::HeldLimit;
+
+/// Payloads up to this size are copied into the shared buffer.
+const SMALL: usize = 16 << 10;
+/// An empty shared buffer above this size is given back at once, a smaller one when the connection idles.
+const KEEP: usize = 1 << 20;
+
+/// A queue of messages.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    entries: VecDeque<Entry>,
+    shared: Vec<u8>,
+    /// Where in the stream of small payloads `shared` begins.
+    base: usize,
+    /// Bytes of all payloads.
+    bytes: usize,
+    /// Pieces of messages are among the entries, or were since it was empty.
+    has_pieces: bool,
+    /// Where the buffers of large messages come from and go to.
+    pool: Arc<BufferPool>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: MessageKind,
+    ascii: bool,
+    part: Part,
+    body: Body,
+}
+
+/// How much of a message an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Piece,
+    Last,
+}
+
+#[derive(Debug)]
+enum Body {
+    Shared { start: usize, len: usize },
+    Own(Vec<u8>),
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        match self {
+            Self::Shared { len, .. } => *len,
+            Self::Own(payload) => payload.len(),
+        }
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(pool: Arc<BufferPool>) -> Self {
+        Self { entries: VecDeque::new(), shared: Vec::new(), base: 0, bytes: 0, has_pieces: false, pool }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many messages, and how many bytes in them.
+    pub(crate) fn size(&self) -> HeldLimit {
+        HeldLimit { messages: self.entries.len(), bytes: self.bytes }
+    }
+
+    pub(crate) fn push(&mut self, message: Message<'_>) {
+        self.push_entry(message, Part::Whole);
+    }
+
+    /// The same for a message that is certainly small.
+    #[inline]
+    pub(crate) fn push_small(&mut self, kind: MessageKind, ascii: bool, payload: &[u8]) {
+        self.bytes += payload.len();
+        let body = Body::Shared { start: self.base + self.shared.len(), len: payload.len() };
+        self.shared.extend_from_slice(payload);
+        self.entries.push_back(Entry { kind, ascii, part: Part::Whole, body });
+    }
+
+    pub(crate) fn push_piece(&mut self, piece: Piece) {
+        let Piece { kind, last, payload } = piece;
+        let part = if last { Part::Last } else { Part::Piece };
+        self.has_pieces = true;
+        self.push_entry(Message { kind, ascii: false, payload: Cow::Owned(payload) }, part);
+    }
+
+    fn push_entry(&mut self, message: Message<'_>, part: Part) {
+        let Message { kind, ascii, payload } = message;
+        self.bytes += payload.len();
+        let body = match payload {
+            Cow::Owned(payload) if payload.len() > SMALL => Body::Own(payload),
+            Cow::Borrowed(payload) if payload.len() > SMALL => {
+                let mut own = self.pool.take(payload.len());
+                own.extend_from_slice(payload);
+                Body::Own(own)
+            }
+            payload => {
+                let start = self.base + self.shared.len();
+                self.shared.extend_from_slice(&payload);
+                Body::Shared { start, len: payload.len() }
+            }
+        };
+        self.entries.push_back(Entry { kind, ascii, part, body });
+    }
+
+    /// Takes the oldest entry, and whether a message ends with it; `read` copies what it needs.
+    pub(crate) fn pop<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
+        let Entry { kind, ascii, part, body } = self.entries.pop_front()?;
+        self.bytes -= body.len();
+        let result = match body {
+            Body::Own(payload) => {
+                let result = read(Message { kind, ascii, payload: Cow::Borrowed(&payload) });
+                self.pool.give(payload);
+                result
+            }
+            Body::Shared { start, len } => {
+                let start = start - self.base;
+                let payload = Cow::Borrowed(&self.shared[start..start + len]);
+                let result = read(Message { kind, ascii, payload });
+                self.forget(start + len);
+                result
+            }
+        };
+        Some((result, part != Part::Piece))
+    }
+
+    /// The first `end` bytes of the shared buffer are not needed any more.
+    #[inline]
+    fn forget(&mut self, end: usize) {
+        if end == self.shared.len() {
+            // Counted on, not from 0 again: empty messages behind this one still say where they begin.
+            self.base += end;
+            if self.shared.capacity() > KEEP {
+                self.shared = Vec::new();
+            } else {
+                self.shared.clear();
+            }
+        } else if end >= SMALL && end >= self.shared.len() / 2 {
+            // Each byte is moved at most once for each byte that was taken.
+            self.shared.drain(..end);
+            self.base += end;
+        }
+    }
+
+    /// Moves everything from `other` to the end.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        if self.entries.is_empty() {
+            mem::swap(self, other);
+            return;
+        }
+        let moved = self.base + self.shared.len();
+        for mut entry in other.entries.drain(..) {
+            if let Body::Shared { start, .. } = &mut entry.body {
+                *start = *start - other.base + moved;
+            }
+            self.entries.push_back(entry);
+        }
+        self.shared.extend_from_slice(&other.shared);
+        self.bytes += mem::take(&mut other.bytes);
+        self.has_pieces |= mem::take(&mut other.has_pieces);
+        let taken = other.shared.len();
+        other.forget(taken);
+    }
+
+    /// Throws everything away.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(Arc::clone(&self.pool));
+    }
+}
+
+/// What one connection holds.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    batch: Batch,
+    limit: HeldLimit,
+    /// Whether a message was ever dropped, and whether that was told.
+    dropped: bool,
+    told: bool,
+    /// The last piece that came in does not end its message.
+    part_open: bool,
+    /// What comes of the message that is under way is not wanted any more.
+    skipping: bool,
+    /// The program began the closing handshake, or the end was told: what still comes is thrown away.
+    discards: bool,
+}
+
+impl Hold {
+    pub(crate) fn new(limit: HeldLimit, pool: Arc<BufferPool>) -> Self {
+        Self {
+            batch: Batch::new(pool),
+            limit,
+            dropped: false,
+            told: false,
+            part_open: false,
+            skipping: false,
+            discards: false,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// How much is held.
+    pub(crate) fn size(&self) -> HeldLimit {
+        self.batch.size()
+    }
+
+    /// Whether one of the bounds is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limit.is_reached(self.size())
+    }
+
+    /// Whether enough was taken to read on: half of either bound, so that pausing does not flutter.
+    pub(crate) fn has_room(&self) -> bool {
+        let HeldLimit { messages, bytes } = self.size();
+        messages <= self.limit.messages / 2 && bytes <= self.limit.bytes / 2
+    }
+
+    /// Whether the oldest entry is a whole message.
+    pub(crate) fn has_message(&self) -> bool {
+        self.batch.entries.front().is_some_and(|entry| entry.part == Part::Whole)
+    }
+
+    /// Takes everything over that was read. `drops`: the oldest go where that is more than may be held. False: the connection
+    /// has ended for who takes messages, and nothing was taken over.
+    pub(crate) fn append(&mut self, read: &mut Batch, drops: bool) -> bool {
+        if self.discards {
+            read.clear();
+            return false;
+        }
+        if read.has_pieces || self.skipping {
+            self.append_pieces(read);
+        } else {
+            self.batch.append(read);
+        }
+        while drops && self.is_full() && self.size().messages > 1 {
+            self.drop_oldest();
+        }
+        true
+    }
+
+    fn append_pieces(&mut self, read: &mut Batch) {
+        let mut kept = Batch::new(Arc::clone(&read.pool));
+        while let Some(part) = read.entries.front().map(|entry| entry.part) {
+            if part != Part::Whole {
+                self.part_open = part == Part::Piece;
+                if self.skipping {
+                    self.skipping = self.part_open;
+                    read.pop(|_unwanted| ());
+                    continue;
+                }
+            }
+            read.pop(|message| kept.push_entry(message, part));
+        }
+        read.has_pieces = false;
+        self.batch.append(&mut kept);
+    }
+
+    /// Throws away the pieces at the front, and those of the same message that are still to come.
+    pub(crate) fn skip_message(&mut self) {
+        while let Some(Part::Piece | Part::Last) = self.batch.entries.front().map(|entry| entry.part) {
+            if let Some(((), true)) = self.batch.pop(|_unwanted| ()) {
+                return;
+            }
+        }
+        self.skipping = self.part_open;
+    }
+
+    /// Takes the oldest entry if it is a whole message; `read` copies what it needs.
+    pub(crate) fn pop_message<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
+        if self.has_message() { self.batch.pop(read).map(|(taken, _)| taken) } else { None }
+    }
+
+    /// Takes the oldest entry, and whether a message ends with it; `read` copies what it needs.
+    pub(crate) fn pop_piece<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
+        self.batch.pop(read)
+    }
+
+    fn drop_oldest(&mut self) {
+        self.dropped |= self.batch.pop(|_dropped| ()).is_some();
+    }
+
+    /// Whether the first message was dropped, and nobody was told yet.
+    pub(crate) fn is_drop_untold(&self) -> bool {
+        self.dropped && !self.told
+    }
+
+    /// The same, true once: it is told now.
+    pub(crate) fn take_dropped(&mut self) -> bool {
+        let untold = self.is_drop_untold();
+        self.told |= untold;
+        untold
+    }
+
+    /// The end is about to be told, behind which no message may come: what is held stays, what is still read is thrown away.
+    pub(crate) fn end(&mut self) {
+        self.discards = true;
+    }
+
+    /// Gives up everything, for the caller to drop, and all that is still read (a local Close).
+    pub(crate) fn discard(&mut self) -> Batch {
+        self.discards = true;
+        let pool = Arc::clone(&self.batch.pool);
+        mem::replace(&mut self.batch, Batch::new(pool))
+    }
+
+    /// Gives memory back that an idle connection does not need.
+    pub(crate) fn shrink(&mut self) {
+        if self.batch.is_empty() {
+            self.batch.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hold(limit: HeldLimit) -> Hold {
+        Hold::new(limit, Arc::default())
+    }
+
+    fn binary(payload: &[u8]) -> Message<'_> {
+        Message { kind: MessageKind::Binary, ascii: false, payload: Cow::Borrowed(payload) }
+    }
+
+    fn push(hold: &mut Hold, payload: &[u8]) {
+        let mut batch = Batch::new(Arc::default());
+        batch.push(binary(payload));
+        hold.append(&mut batch, false);
+    }
+
+    fn push_piece(hold: &mut Hold, payload: &[u8], last: bool) {
+        let mut batch = Batch::new(Arc::default());
+        batch.push_piece(Piece { kind: MessageKind::Binary, last, payload: payload.to_vec() });
+        hold.append(&mut batch, false);
+    }
+
+    fn pop(hold: &mut Hold) -> Option<Vec<u8>> {
+        hold.pop_message(|message| message.payload.into_owned())
+    }
+
+    fn pop_piece(hold: &mut Hold) -> Option<(Vec<u8>, bool)> {
+        hold.pop_piece(|message| message.payload.into_owned())
+    }
+
+    #[test]
+    fn both_bounds_count_and_room_comes_back_at_half() {
+        let mut hold = hold(HeldLimit { messages: 4, bytes: 100 });
+        (0..3).for_each(|_| push(&mut hold, b"x"));
+        assert!(!hold.is_full());
+        push(&mut hold, b"x");
+        assert!(hold.is_full());
+        pop(&mut hold);
+        assert!(!hold.has_room());
+        pop(&mut hold);
+        assert!(hold.has_room());
+        push(&mut hold, &[0; 98]);
+        assert!(hold.is_full());
+    }
+
+    #[test]
+    fn what_goes_beyond_the_bound_drops_the_oldest_where_it_may_and_that_is_told_once() {
+        let mut hold = hold(HeldLimit { messages: 3, bytes: 100 });
+        let mut batch = Batch::new(Arc::default());
+        for message in [b"a", b"b", b"c", b"d"] {
+            batch.push(binary(message));
+        }
+        hold.append(&mut batch, true);
+        assert_eq!(pop(&mut hold), Some(b"c".to_vec()));
+        assert_eq!((hold.take_dropped(), hold.take_dropped()), (true, false));
+        batch.push(binary(&[0; 200]));
+        hold.append(&mut batch, true);
+        assert_eq!(hold.size().messages, 1, "the newest stays, however large it is");
+        assert!(!hold.take_dropped());
+    }
+
+    #[test]
+    fn what_is_still_read_after_our_close_is_thrown_away() {
+        let mut hold = hold(HeldLimit::default());
+        push(&mut hold, b"held");
+        drop(hold.discard());
+        push(&mut hold, b"late");
+        assert!(hold.is_empty());
+    }
+
+    #[test]
+    fn nothing_comes_behind_the_end() {
+        let mut hold = hold(HeldLimit::default());
+        push(&mut hold, b"held");
+        hold.end();
+        push(&mut hold, b"late");
+        assert_eq!((pop(&mut hold), pop(&mut hold)), (Some(b"held".to_vec()), None));
+    }
+
+    #[test]
+    fn pieces_are_no_messages() {
+        let mut hold = hold(HeldLimit::default());
+        push_piece(&mut hold, b"a", false);
+        push_piece(&mut hold, b"b", true);
+        push(&mut hold, b"whole");
+        assert!(!hold.has_message());
+        assert_eq!(pop(&mut hold), None);
+        assert_eq!(pop_piece(&mut hold), Some((b"a".to_vec(), false)));
+        assert_eq!(pop_piece(&mut hold), Some((b"b".to_vec(), true)));
+        assert_eq!(pop_piece(&mut hold), Some((b"whole".to_vec(), true)));
+    }
+
+    #[test]
+    fn a_message_that_is_skipped_leaves_the_next_alone() {
+        let pieces: [(&[u8], bool); 3] = [(b"a", false), (b"b", false), (b"c", true)];
+        for held in 0..4 {
+            let mut hold = hold(HeldLimit::default());
+            push_piece(&mut hold, pieces[0].0, pieces[0].1);
+            pop_piece(&mut hold);
+            pieces[1..].iter().take(held).for_each(|(piece, last)| push_piece(&mut hold, piece, *last));
+            if held == 3 {
+                push(&mut hold, b"next");
+            }
+            hold.skip_message();
+            pieces[1..].iter().skip(held).for_each(|(piece, last)| push_piece(&mut hold, piece, *last));
+            if held < 3 {
+                push(&mut hold, b"next");
+            }
+            assert_eq!(pop(&mut hold), Some(b"next".to_vec()), "{held}");
+            assert!(hold.is_empty());
+        }
+        let mut untouched = hold(HeldLimit::default());
+        untouched.skip_message();
+        push(&mut untouched, b"whole");
+        assert_eq!(pop(&mut untouched), Some(b"whole".to_vec()));
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_out_as_they_went_in(
+            steps in prop::collection::vec(
+                prop_oneof![
+                    Just(None),
+                    prop::collection::vec(prop_oneof![0usize..3, 0usize..40_000], 0..4).prop_map(Some),
+                ],
+                1..100,
+            ),
+        ) {
+            let mut hold = hold(HeldLimit::default());
+            let mut batch = Batch::new(Arc::default());
+            let mut model = VecDeque::new();
+            for (index, step) in steps.into_iter().enumerate() {
+                match step {
+                    Some(sizes) => {
+                        for size in sizes {
+                            let payload = vec![index as u8; size];
+                            batch.push(binary(&payload));
+                            model.push_back(payload);
+                        }
+                        hold.append(&mut batch, false);
+                        prop_assert!(batch.is_empty());
+                    }
+                    None => prop_assert_eq!(pop(&mut hold), model.pop_front()),
+                }
+                prop_assert_eq!(hold.size().bytes, model.iter().map(Vec::len).sum::<usize>());
+                prop_assert_eq!(hold.is_empty(), model.is_empty());
+            }
+            while let Some(payload) = model.pop_front() {
+                prop_assert_eq!(pop(&mut hold), Some(payload));
+            }
+            prop_assert!(hold.is_empty());
+            prop_assert_eq!(hold.batch.shared.len(), 0);
+        }
+    }
+}
