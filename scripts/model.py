@@ -117,8 +117,8 @@ BUGS = [
     Bug(
         "a loop sleeps on without a look at the queues",
         "reactor/owning.rs",
-        "        self.asleep.store(true, Ordering::SeqCst);\n        if self.owner_has_work() {\n            self.alert();",
-        "        self.asleep.store(true, Ordering::SeqCst);\n        if false {\n            self.alert();",
+        "        if self.owner_has_work() {\n            self.alert();",
+        "        if false {\n            self.alert();",
     ),
     Bug(
         "the guardian leaves a loop's descriptor unreadable",
@@ -168,6 +168,24 @@ BUGS = [
         "            self.word.set_state(State::Closed);\n            // Last: whoever is told by these sees all of it.\n"
         "            self.word.set(DUE_VISIT | NEWS);",
         "            self.word.set(DUE_VISIT | NEWS);\n            self.word.set_state(State::Closed);",
+    ),
+    Bug(
+        "what is read while the end is told comes behind it",
+        "connection/ending.rs",
+        "            lock(&self.hold).end();\n",
+        "",
+    ),
+    Bug(
+        "a full hold drops its oldest message at once",
+        "session/word.rs",
+        "!self.is_wanted() && self.has(HOLD_OVER | FULL)",
+        "!self.is_wanted()",
+    ),
+    Bug(
+        "a connection that has ended stays on the queue of those to be failed",
+        "reactor/mod.rs",
+        "for queue in [&self.flushes, &self.paced, &self.reads, &self.fails] {",
+        "for queue in [&self.flushes, &self.paced, &self.reads] {",
     ),
     Bug(
         "a turn with work pending does not poll",

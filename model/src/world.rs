@@ -19,6 +19,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant, Mutex, lock, thread};
 
 const TEXT: u8 = 1;
+const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
@@ -123,13 +124,25 @@ impl World {
         }));
     }
 
-    /// Stops the owner, which has to hear of it, and lets go of everything.
-    pub(crate) fn end(mut self) {
+    /// Stops the owner, which has to hear of it.
+    fn stop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         self.reactor.wake();
         if let Some(owner) = self.owner.take() {
             owner.join().expect("the owner did not panic");
         }
+    }
+
+    /// The same; says how many hold the connection afterwards, beside the caller and the world itself.
+    pub(crate) fn holders(&mut self, connection: &Arc<Connection>) -> usize {
+        self.stop();
+        while self.reactor.next_ready().is_some() {}
+        Arc::strong_count(connection) - 2
+    }
+
+    /// Stops the owner, which has to hear of it, and lets go of everything.
+    pub(crate) fn end(mut self) {
+        self.stop();
         // What is on the queue holds the reactor, and with it the guardian's thread: its last turn comes first.
         self.reactor.guardian.stop();
         self.connections.iter().for_each(Connection::abort);
@@ -171,6 +184,11 @@ impl Peer {
 
     pub(crate) fn send(&self, text: &str) {
         self.write(TEXT, text.as_bytes());
+    }
+
+    /// Its Close, without a code.
+    pub(crate) fn close(&self) {
+        self.write(CLOSE, b"");
     }
 
     pub(crate) fn ping(&self, payload: &str) {

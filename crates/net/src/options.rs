@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use sunsocket_wire::{Credentials, DeflateOffer, Url};
 
-use crate::connect;
 use crate::error::Error;
 
 /// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves the
@@ -100,14 +99,6 @@ impl ConnectOptions {
             write_limit: WriteLimit::default(),
             resolve: None,
         })
-    }
-
-    /// Whether everything can be used that can be checked before anything is sent; connecting asks this too.
-    ///
-    /// # Errors
-    /// `InvalidArgument`, or `Tls` for a certificate or key that cannot be used.
-    pub fn check(&self) -> Result<(), Error> {
-        connect::prepare(&Arc::new(self.clone())).map(drop)
     }
 
     /// Whether the program gives a header of this name.

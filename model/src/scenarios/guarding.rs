@@ -127,3 +127,30 @@ pub fn the_guardian_is_called_out_of_its_sleep() {
     drop(connection);
     world.end();
 }
+
+/// A thread sends a stream of messages while the owner is busy with another connection's handler, which waits for the end
+/// of that stream: somebody writes it.
+pub fn a_stream_of_sends_beside_a_busy_owner() {
+    let mut world = World::new(Setting::default());
+    let (connection, peer) = world.open();
+    let (other, other_peer) = world.open();
+    other.listen(true);
+    world.guard();
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let released = Arc::clone(&arrived);
+    world.own(move |connection| {
+        while take_for_handler(connection).is_some() {
+            while released.load(Ordering::SeqCst) == 0 {
+                thread::yield_now();
+            }
+        }
+    });
+    other_peer.send("busy");
+    let sender = thread::spawn(move || numbered("a", 5).iter().for_each(|text| send(&connection, text)));
+    let seen: Vec<String> = (0..5).map(|_| peer.recv()).collect();
+    assert_eq!(seen, numbered("a", 5));
+    arrived.store(1, Ordering::SeqCst);
+    join(sender);
+    drop(other);
+    world.end();
+}

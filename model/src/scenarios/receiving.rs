@@ -2,6 +2,7 @@
 
 use super::join;
 use crate::connection::Connection;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, thread};
 use crate::world::{Log, Setting, World, numbered, recv, send, take_for_handler};
 
@@ -168,4 +169,57 @@ pub fn a_thread_that_waited_long_goes() {
     assert_eq!(other_peer.recv(), "x");
     join(waits);
     world.end();
+}
+
+/// One server floods a connection over TLS until another connection was answered: there are always bytes inside TLS, of
+/// which the poller says nothing, and the other one is heard all the same.
+pub fn a_flood_inside_tls_leaves_others_their_turn() {
+    let mut world = World::new(Setting { record: Some(3), capacity: 24, ..Setting::default() });
+    let (loud, loud_peer) = world.open();
+    let (quiet, quiet_peer) = world.open();
+    loud.listen(true);
+    quiet.listen(true);
+    let number = quiet.id();
+    world.own(move |connection| {
+        while let Some(message) = take_for_handler(connection) {
+            if connection.id() == number {
+                send(connection, &message);
+            }
+        }
+    });
+    let answered = Arc::new(AtomicBool::new(false));
+    let stops = Arc::clone(&answered);
+    let flood = thread::spawn(move || {
+        while !stops.load(Ordering::SeqCst) {
+            loud_peer.send("flood");
+            thread::yield_now();
+        }
+    });
+    quiet_peer.send("quiet");
+    assert_eq!(quiet_peer.recv(), "quiet");
+    answered.store(true, Ordering::SeqCst);
+    join(flood);
+    drop((loud, quiet));
+    world.end();
+}
+
+/// A burst that is more than the hold takes, before anybody listens: who comes late gets all of it.
+pub fn a_burst_waits_for_who_comes_late() {
+    let mut world = World::new(Setting { held: 2, ..Setting::default() });
+    let (connection, peer) = world.open();
+    let log = Log::default();
+    let heard = log.clone();
+    world.own(move |connection| {
+        while let Some(message) = take_for_handler(connection) {
+            heard.push(message.clone());
+            send(connection, &message);
+        }
+    });
+    numbered("m", 6).iter().for_each(|text| peer.send(text));
+    connection.listen(true);
+    let answers: Vec<String> = (0..6).map(|_| peer.recv()).collect();
+    assert_eq!(answers, numbered("m", 6));
+    drop(connection);
+    world.end();
+    assert_eq!(log.all(), numbered("m", 6));
 }

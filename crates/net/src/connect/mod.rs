@@ -50,6 +50,16 @@ pub(crate) struct Prepared {
     tls: Option<Tls>,
 }
 
+impl ConnectOptions {
+    /// Whether everything can be used that can be checked before anything is sent; connecting asks this too.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, or `Tls` for a certificate or key that cannot be used.
+    pub fn check(&self) -> Result<(), Error> {
+        prepare(&Arc::new(self.clone())).map(drop)
+    }
+}
+
 /// Checks headers, names and files.
 ///
 /// # Errors

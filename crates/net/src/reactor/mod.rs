@@ -35,12 +35,11 @@ use crate::sys::clock::{self, SleepWatch};
 use crate::sys::poller::{Events, Interest, Poller};
 
 mod loop_polling;
-mod owning;
+pub(crate) mod owning;
 pub(crate) mod queue;
 mod timers;
 mod turn;
 
-pub(crate) use self::owning::Dispatch;
 use queue::{Member, Queue};
 use timers::Timers;
 

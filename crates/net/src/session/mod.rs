@@ -15,6 +15,7 @@ pub(crate) mod outbox;
 pub(crate) mod pieces;
 pub(crate) mod receive;
 pub(crate) mod send;
+mod sending_pieces;
 pub(crate) mod word;
 
 pub(crate) use self::receive::Receiving;

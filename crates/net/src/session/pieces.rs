@@ -2,9 +2,6 @@
 
 use sunsocket_wire::MessageKind;
 
-use super::send::Sending;
-use crate::entropy;
-
 /// A message that waits for the end of the one in pieces.
 #[derive(Debug)]
 pub(crate) struct Behind {
@@ -17,59 +14,28 @@ pub(crate) struct Behind {
 /// The message in pieces, and what waits for its end.
 #[derive(Debug)]
 pub(crate) struct Pieces {
-    kind: MessageKind,
-    compress: Option<bool>,
+    pub(super) kind: MessageKind,
+    /// What the program wants of compression; once the first piece has left, what became of it.
+    pub(super) compress: Option<bool>,
     behind: Vec<Behind>,
     behind_bytes: usize,
 }
 
 impl Pieces {
+    pub(super) fn new(kind: MessageKind, compress: Option<bool>) -> Self {
+        Self { kind, compress, behind: Vec::new(), behind_bytes: 0 }
+    }
+
+    pub(super) fn wait_behind(&mut self, message: Behind) {
+        self.behind_bytes += message.payload.len();
+        self.behind.push(message);
+    }
+
     pub(super) fn behind_bytes(&self) -> usize {
         self.behind_bytes
     }
-}
 
-impl Sending {
-    /// What kind of message is being sent in pieces, and what the program wants of compression; `None` when none is.
-    pub(crate) fn pieces_of(&self) -> Option<(MessageKind, Option<bool>)> {
-        self.pieces.as_ref().map(|pieces| (pieces.kind, pieces.compress))
-    }
-
-    /// The message has been decided on by its first piece.
-    pub(crate) fn compresses_pieces(&mut self, compress: bool) {
-        if let Some(pieces) = &mut self.pieces {
-            pieces.compress = Some(compress);
-        }
-    }
-
-    /// False: another message is being sent in pieces.
-    pub(crate) fn begin_pieces(&mut self, kind: MessageKind, compress: Option<bool>) -> bool {
-        let begins = self.pieces.is_none();
-        if begins {
-            self.pieces = Some(Pieces { kind, compress, behind: Vec::new(), behind_bytes: 0 });
-        }
-        begins
-    }
-
-    /// Has a message wait for the end of the one in pieces; false when none is being sent in pieces.
-    pub(crate) fn wait_behind(&mut self, kind: MessageKind, compress: Option<bool>, payload: &[u8]) -> bool {
-        let Some(pieces) = &mut self.pieces else { return false };
-        pieces.behind.push(Behind { kind, compress, payload: payload.to_vec() });
-        pieces.behind_bytes += payload.len();
-        self.look_at_marks();
-        true
-    }
-
-    /// Queues the next piece. `compressed`: it is what the deflater made of it.
-    pub(crate) fn piece(&mut self, kind: MessageKind, piece: &[u8], last: bool, compressed: bool) {
-        if !self.is_broken() {
-            self.wire.send_piece(kind, piece, last, compressed, entropy::mask(), self.outbox.buffer());
-        }
-        self.look_at_marks();
-    }
-
-    /// The message is complete: what waited behind it is to be queued now, in its order.
-    pub(crate) fn end_pieces(&mut self) -> Vec<Behind> {
-        self.pieces.take().map_or_else(Vec::new, |pieces| pieces.behind)
+    pub(super) fn into_behind(self) -> Vec<Behind> {
+        self.behind
     }
 }
