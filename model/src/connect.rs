@@ -7,6 +7,8 @@ use crate::error::{Error, ErrorKind};
 use crate::handshake::Handshake;
 use crate::io::Transport;
 use crate::options::ConnectOptions;
+use crate::sync::Instant;
+use crate::sys::poller::Poller;
 
 #[derive(Debug)]
 pub(crate) struct Connected {
@@ -18,29 +20,47 @@ pub(crate) struct Connected {
 #[derive(Debug)]
 pub(crate) struct Prepared;
 
-#[derive(Debug)]
-pub(crate) struct Cancel;
-
-impl Cancel {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    pub(crate) fn cancel(&self) {}
-}
-
 pub(crate) fn prepare(_: &Arc<ConnectOptions>) -> Result<Prepared, Error> {
     Ok(Prepared)
 }
 
-pub(crate) fn spawn(_: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    Err(Error::new(ErrorKind::Connect, "nobody is dialled in a model"))
+/// An attempt that fails at its first step: nobody is dialled in a model.
+pub(crate) struct Attempt;
+
+pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
+
+impl Attempt {
+    pub(crate) fn new(_: Prepared, _: Arc<ConnectOptions>, _: Waker, _: Instant) -> Self {
+        Self
+    }
+
+    pub(crate) fn step(&mut self, _: Instant) -> Option<Result<Connected, Error>> {
+        Some(Err(self.failed("nobody is dialled in a model")))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    pub(crate) fn failed(&self, why: &str) -> Error {
+        Error::new(ErrorKind::Connect, why)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Watched(());
+
+impl Watched {
+    pub(crate) fn update(&mut self, _: &Attempt, _: &Poller, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn let_go(&mut self, _: &Transport, _: &Poller) {}
 }
 
 pub(crate) fn connect(
     _: Prepared,
     _: &Arc<ConnectOptions>,
-    _: &Cancel,
     _: &mut dyn FnMut() -> bool,
 ) -> Result<Connected, Error> {
     Err(Error::new(ErrorKind::Connect, "nobody is dialled in a model"))

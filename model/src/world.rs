@@ -65,8 +65,7 @@ impl World {
         options.ping_interval = None;
         options.write_limit = WriteLimit { high: self.setting.high, low: self.setting.high / 2 };
         options.max_held = HeldLimit { messages: self.setting.held, bytes: 1 << 20 };
-        let (connection, _cancel) =
-            Connection::new(Arc::clone(&self.reactor), &options).expect("nothing can fail");
+        let connection = Connection::new(Arc::clone(&self.reactor), &options);
         let pipe = Pipe::new(self.setting.capacity);
         let nowhere = ([127, 0, 0, 1], 9).into();
         let handshake = Handshake {

@@ -40,8 +40,18 @@ class Options:
         max_fragment_size: int | None,
         max_held: tuple[int, int],
         write_limit: tuple[int, int],
-        resolve: list[tuple[str, int, str, int]] | Callable[[str, int], list[tuple[str, int]] | None] | None,
+        resolve: list[tuple[str, int, str, int]]
+        | tuple[Asker, Callable[[str, int], list[tuple[str, int]] | None]]
+        | None,
     ) -> Self: ...
+
+@final
+class Asker:
+    """Where the engine's questions to ``resolve`` functions come in."""
+
+    def __new__(cls) -> Self: ...
+    def next(self) -> tuple[Callable[[str, int], list[tuple[str, int]] | None], str, int, Answering]:
+        """Waits for the next question: the function, host and port, and what takes the answer."""
 
 @final
 class Answering:

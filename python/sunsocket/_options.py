@@ -118,7 +118,7 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         max_fragment_size=_size("max_fragment_size", values["max_fragment_size"]),
         max_held=_pair("max_held", values["max_held"]),
         write_limit=(high, low),
-        resolve=resolver(values["resolve"]),
+        resolve=_hand_over(resolver(values["resolve"])),
     )
 
 
@@ -313,6 +313,12 @@ def _key(key: Any) -> tuple[str, int]:
     if not isinstance(key, str):
         raise TypeError(f"resolve: a key is written 'host:port', or '*' for all; not {key!r}")
     return ("*", 0) if key == "*" else _split_address(key.lower(), "a key")
+
+
+def _hand_over(
+    resolve: list[tuple[str, int, str, int]] | _resolve.Function | None,
+) -> list[tuple[str, int, str, int]] | tuple[_core.Asker, _resolve.Function] | None:
+    return (_resolve.asker(), resolve) if callable(resolve) else resolve
 
 
 def resolver(resolve: Any) -> list[tuple[str, int, str, int]] | _resolve.Function | None:

@@ -38,7 +38,7 @@ mod _core {
     #[pymodule_export]
     use super::options::Options;
     #[pymodule_export]
-    use super::resolve::Answering;
+    use super::resolve::{Answering, Asker};
     #[pymodule_export]
     use super::script::{check_script_options, run_script};
     #[pymodule_export]

@@ -57,7 +57,7 @@ impl Options {
         max_fragment_size: Option<usize>,
         max_held: (usize, usize),
         write_limit: (usize, usize),
-        resolve: Option<resolve::Given>,
+        resolve: Option<resolve::Given<'_>>,
     ) -> PyResult<Self> {
         let mut options = ConnectOptions::new(url).map_err(|error| errors::raise(py, &error))?;
         options.headers = headers;

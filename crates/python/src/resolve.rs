@@ -1,12 +1,12 @@
 //! A program's option `resolve`: a table, which is looked up without the GIL, or a function.
 //!
-//! The function runs on a thread that Python started (`sunsocket._resolve`). A thread of ours would not do: where a
-//! program ends while the function still runs, CPython ends that thread inside its next call, and with it the process, if
-//! there is Rust below that call. A thread of ours only waits for the answer, without the GIL.
+//! A function runs on a thread that Python started (`sunsocket._resolve`, which says why). The engine's thread puts the
+//! question on a queue and waits for the answer; it never takes the GIL.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -16,24 +16,23 @@ use crate::locking::lock;
 
 /// The option as `sunsocket._options` hands it over.
 #[derive(FromPyObject)]
-pub(crate) enum Given {
+pub(crate) enum Given<'py> {
     /// Host and port, then address and port of each entry; the host `*` stands for all.
     Table(Vec<(String, u16, String, u16)>),
-    /// It is given host and port, and returns addresses with ports, or None for DNS.
-    Function(Py<PyAny>),
+    /// Who takes questions, and the function: given host and port, it returns addresses with ports, or None for DNS.
+    Function(Bound<'py, Asker>, Py<PyAny>),
 }
-
-/// What a function says.
-type Answer = PyResult<Option<Vec<SocketAddr>>>;
 
 /// The engine's form of the option, for an attempt to connect to `url`.
 ///
 /// # Errors
 /// `ValueError` for an entry whose address is none.
-pub(crate) fn resolve(given: Given, url: String) -> PyResult<Resolve> {
+pub(crate) fn resolve(given: Given<'_>, url: String) -> PyResult<Resolve> {
     Ok(match given {
         Given::Table(entries) => Resolve::Table(table(entries)?),
-        Given::Function(function) => Resolve::Function(on_thread(function, url)),
+        Given::Function(asker, function) => {
+            Resolve::Function(function_of(Arc::clone(&asker.get().questions), Arc::new(function), url))
+        }
     })
 }
 
@@ -56,43 +55,87 @@ fn socket_address(address: &str, port: u16) -> PyResult<SocketAddr> {
     Ok(SocketAddr::new(ip, port))
 }
 
-fn on_thread(function: Py<PyAny>, url: String) -> ResolveFunction {
+/// What a function says.
+type Answer = Result<Option<Vec<SocketAddr>>, Error>;
+
+/// Asks on one of the engine's threads, which waits.
+fn function_of(questions: Arc<Questions>, function: Arc<Py<PyAny>>, url: String) -> ResolveFunction {
+    let url = Arc::new(url);
     Arc::new(move |host, port| {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let failed = |py: Python<'_>, error: PyErr| {
-            let text = format!("cannot connect to {url}: resolve raised {error}");
-            let cause: Arc<Py<PyAny>> = Arc::new(error.into_value(py).into_any());
-            Error::caused(ErrorKind::Connect, text, cause)
-        };
-        let started = Python::try_attach(|py| {
-            let answering = Answering(Mutex::new(Some(sender)));
-            let start = py.import("sunsocket._resolve")?.getattr("start")?;
-            start.call1((function.bind(py), host, port, answering)).map(drop)
+        questions.put(Question {
+            function: Arc::clone(&function),
+            host: host.to_owned(),
+            port,
+            answering: Answering { sender: Mutex::new(Some(sender)), url: Arc::clone(&url) },
         });
-        let answer = match started {
-            Some(Ok(())) => receiver.recv().ok(),
-            Some(Err(error)) => Some(Err(error)),
-            None => None,
-        };
-        match answer {
-            Some(Ok(addresses)) => Ok(addresses),
-            Some(Err(error)) => Err(Python::attach(|py| failed(py, error))),
-            None => {
-                let text =
-                    format!("cannot connect to {url}: resolve did not come to its end with the program");
-                Err(Error::new(ErrorKind::Connect, text))
-            }
-        }
+        receiver.recv().unwrap_or_else(|_| {
+            let text = format!("cannot connect to {url}: resolve gave no answer, for the program is ending");
+            Err(Error::new(ErrorKind::Connect, text))
+        })
     })
 }
 
-/// Takes the answer of one call of a ``resolve`` function.
+struct Question {
+    function: Arc<Py<PyAny>>,
+    host: String,
+    port: u16,
+    answering: Answering,
+}
+
+#[derive(Default)]
+struct Questions {
+    queue: Mutex<VecDeque<Question>>,
+    asked: Condvar,
+}
+
+impl Questions {
+    fn put(&self, question: Question) {
+        lock(&self.queue).push_back(question);
+        self.asked.notify_one();
+    }
+
+    fn take(&self) -> Question {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(question) = queue.pop_front() {
+                return question;
+            }
+            queue = self.asked.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Where the engine's questions to ``resolve`` functions come in.
 #[pyclass(frozen, module = "sunsocket._core")]
-pub(crate) struct Answering(Mutex<Option<SyncSender<Answer>>>);
+pub(crate) struct Asker {
+    questions: Arc<Questions>,
+}
+
+#[pymethods]
+impl Asker {
+    #[new]
+    fn new() -> Self {
+        Self { questions: Arc::default() }
+    }
+
+    /// Waits for the next question: the function, host and port, and what takes the answer.
+    fn next(&self, py: Python<'_>) -> (Py<PyAny>, String, u16, Answering) {
+        let Question { function, host, port, answering } = py.detach(|| self.questions.take());
+        (function.clone_ref(py), host, port, answering)
+    }
+}
+
+/// Takes the answer of one call of the function.
+#[pyclass(frozen, module = "sunsocket._core")]
+pub(crate) struct Answering {
+    sender: Mutex<Option<SyncSender<Answer>>>,
+    url: Arc<String>,
+}
 
 impl Answering {
     fn send(&self, answer: Answer) {
-        if let Some(sender) = lock(&self.0).take() {
+        if let Some(sender) = lock(&self.sender).take() {
             // Who asked may have left with the program.
             let _ = sender.send(answer);
         }
@@ -110,7 +153,10 @@ impl Answering {
     }
 
     /// The function has raised.
-    fn raised(&self, error: Bound<'_, PyAny>) {
-        self.send(Err(PyErr::from_value(error)));
+    fn raised(&self, error: &Bound<'_, PyAny>) {
+        let raised = PyErr::from_value(error.clone());
+        let text = format!("cannot connect to {}: resolve raised {raised}", self.url);
+        let cause: Arc<Py<PyAny>> = Arc::new(error.clone().unbind());
+        self.send(Err(Error::caused(ErrorKind::Connect, text, cause)));
     }
 }

@@ -1,6 +1,5 @@
 //! Drives an attempt on a thread that may wait.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,33 +16,13 @@ use crate::options::ConnectOptions;
 /// How often it is asked whether somebody gave up: not every signal interrupts this thread.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Gives a connect up from another thread. Whoever connects notices within 100 ms.
-#[derive(Debug, Default)]
-pub(crate) struct Cancel(AtomicBool);
-
-impl Cancel {
-    #[expect(clippy::unnecessary_wraps, reason = "one day")]
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self::default())
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
 /// Connects on the calling thread. `interrupted` is asked at least every 100 ms, and after each signal.
 ///
 /// # Errors
-/// What failed, by kind; `ConnectTimeout` after `open_timeout`, `Cancelled` when somebody gave up.
+/// What failed, by kind; `ConnectTimeout` after `open_timeout`, `Cancelled` when `interrupted` says true.
 pub(crate) fn connect(
     prepared: Prepared,
     options: &Arc<ConnectOptions>,
-    cancel: &Cancel,
     interrupted: &mut dyn FnMut() -> bool,
 ) -> Result<Connected, Error> {
     let answered = Arc::new(AtomicBool::new(false));
@@ -68,7 +47,7 @@ pub(crate) fn connect(
             now = Instant::now();
             if now >= slice_end || woken == Woken::BySignal {
                 asked = now;
-                if cancel.is_cancelled() || interrupted() {
+                if interrupted() {
                     return Err(attempt.given_up());
                 }
             }

@@ -1,7 +1,7 @@
 //! From options to an open connection, in order: `resolve` the host's addresses, `dial` them, `secure` them with TLS,
 //! `upgrade` it to a WebSocket; and once more, on a new socket, where the server sends us elsewhere (`redirect`).
 //!
-//! [`attempt::Attempt`] joins these steps into one state machine that never waits. It knows neither clock nor thread: who drives
+//! [`Attempt`] joins these steps into one state machine that never waits. It knows neither clock nor thread: who drives
 //! it tells it the time and waits in its place. [`connect`] does so on the calling thread (`blocking`). One deadline
 //! covers all steps (`deadline`); what only another thread can say is asked for (`asking`, `names`), on a `pool` of threads.
 
@@ -20,15 +20,18 @@ mod secure;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod watched;
 
+use std::io;
 use std::sync::Arc;
-use std::{io, thread};
 
 use sunsocket_wire::Url;
 
-pub(crate) use self::blocking::{Cancel, connect};
+pub(crate) use self::attempt::Attempt;
+pub(crate) use self::blocking::connect;
 pub(crate) use self::names::after_fork_in_child;
 use self::redirect::Route;
+pub(crate) use self::watched::Watched;
 use crate::error::{Error, ErrorKind, in_words};
 use crate::handshake::Handshake;
 use crate::io::Transport;
@@ -78,21 +81,6 @@ pub(crate) fn prepare(options: &Arc<ConnectOptions>) -> Result<Prepared, Error> 
     Route::new(Arc::clone(options)).request([0; 16])?;
     let tls = options.url.is_secure().then(|| Tls::new(&options.tls, options.url.host())).transpose()?;
     Ok(Prepared { tls })
-}
-
-/// Runs `connecting` on a thread of its own.
-///
-/// # Errors
-/// `Connect`, when the operating system has no thread left.
-pub(crate) fn spawn(connecting: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let builder = thread::Builder::new().name("sunsocket-connect".to_owned()).stack_size(1 << 20);
-    match builder.spawn(connecting) {
-        Ok(_detached) => Ok(()),
-        Err(error) => Err(Error::new(
-            ErrorKind::Connect,
-            format!("cannot start a thread to connect on: {}", in_words(&error)),
-        )),
-    }
 }
 
 /// TCP or TLS failed under us.

@@ -6,6 +6,7 @@ use sunsocket_wire::{CloseFrame, Violation, valid_close_code_to_send};
 
 use super::{Connection, Reactor, SendHalf};
 use crate::error::{Error, ErrorKind};
+use crate::reactor::guests::Guest;
 use crate::session::closing::{self, Closed};
 use crate::session::gathering::Writes;
 use crate::session::word::{
@@ -43,10 +44,10 @@ impl Connection {
     /// `InvalidArgument` for a code that may not be sent (RFC 6455 7.4) or a reason of more than 123 bytes.
     pub fn close(self: &Arc<Self>, code: u16, reason: &str) -> Result<bool, Error> {
         check_close(code, reason)?;
+        self.stop_connecting();
         let Some(mut half) = self.send_half() else { return Ok(false) };
         match self.state() {
             State::Connecting => {
-                self.cancel_connecting();
                 half.give_up(self);
                 Ok(false)
             }
@@ -60,8 +61,8 @@ impl Connection {
 
     /// Drops TCP at once (close code 1006), or gives up connecting.
     pub fn abort(self: &Arc<Self>) {
+        self.stop_connecting();
         let Some(mut half) = self.send_half() else { return };
-        self.cancel_connecting();
         half.give_up(self);
     }
 
@@ -201,7 +202,12 @@ impl SendHalf {
 
     /// The program does not want it any more.
     fn give_up(&mut self, connection: &Arc<Connection>) {
-        let kind = if self.writer.is_some() { ErrorKind::Lost } else { ErrorKind::Cancelled };
+        let connects = connection.state() == State::Connecting;
+        if connects {
+            // Whoever waits for the end of connecting hears of it.
+            connection.word.set(OPENED_UNTOLD);
+        }
+        let kind = if connects { ErrorKind::Cancelled } else { ErrorKind::Lost };
         let error = Error::new(kind, format!("{} was aborted by the program", connection.url()));
         self.finish(connection, Closed::abnormally(error));
     }
@@ -222,6 +228,7 @@ impl SendHalf {
 impl Reactor {
     /// Starts closing every connection with 1001 and turns until all are closed or `until`; the rest are aborted.
     pub fn close_all(&self, until: Instant) {
+        self.guests().into_iter().for_each(Guest::abort);
         let connections = self.open_connections();
         for connection in &connections {
             // 1001 may be sent and an empty reason fits: there is nothing to fail.

@@ -14,8 +14,6 @@ use std::time::Duration;
 
 use sunsocket_wire::{Deflater, Limits, Url};
 
-use crate::connect::Cancel;
-use crate::error::{Error, ErrorKind, in_words};
 use crate::handshake::Handshake;
 use crate::io::{Reader, Source, Writer};
 use crate::options::{ConnectOptions, HeldLimit};
@@ -32,12 +30,15 @@ use crate::session::{Receiving, Sending};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, OnceLock, lock};
 
+mod connecting;
 mod ending;
 mod opening;
 mod reading;
 mod receiving;
 mod sending;
 mod time;
+
+use connecting::Connecting;
 
 /// The reactor of connections.
 pub type Reactor = crate::reactor::Reactor<Connection>;
@@ -74,8 +75,8 @@ pub struct Connection {
     handshake: OnceLock<Handshake>,
     closed: OnceLock<Closed>,
     user: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
-    /// Gives connecting up.
-    cancel: Mutex<Option<Arc<Cancel>>>,
+    /// While connecting is driven by the reactor.
+    connecting: Mutex<Option<Arc<Connecting>>>,
 }
 
 /// Touched by who turns the reactor, and for a moment by who begins to read in pieces.
@@ -105,25 +106,16 @@ struct Deadlines {
 }
 
 impl Connection {
-    /// A connection that is to be opened, and what gives that up.
-    pub(crate) fn new(
-        reactor: Arc<Reactor>,
-        options: &ConnectOptions,
-    ) -> Result<(Arc<Self>, Arc<Cancel>), Error> {
+    /// A connection that is to be opened.
+    pub(crate) fn new(reactor: Arc<Reactor>, options: &ConnectOptions) -> Arc<Self> {
         static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
-        let cancel = Cancel::new().map_err(|error| {
-            let text =
-                format!("cannot connect to {}: no descriptor is left ({})", options.url, in_words(&error));
-            Error::new(ErrorKind::Connect, text)
-        })?;
-        let cancel = Arc::new(cancel);
         let pool = Arc::clone(&reactor.pool);
         let limits = Limits {
             max_message_size: options.max_message_size,
             max_fragment_size: options.max_fragment_size,
             ..Limits::default()
         };
-        let connection = Arc::new(Self {
+        Arc::new(Self {
             // It goes into the poller's key; 2^32 connections are more than a process sees.
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
             asked_url: options.url.clone().without_credentials(),
@@ -158,9 +150,8 @@ impl Connection {
             handshake: OnceLock::new(),
             closed: OnceLock::new(),
             user: Mutex::default(),
-            cancel: Mutex::new(Some(Arc::clone(&cancel))),
-        });
-        Ok((connection, cancel))
+            connecting: Mutex::default(),
+        })
     }
 
     /// A number that no other connection of this process has.

@@ -1,12 +1,11 @@
 //! From connecting to an open connection, or to none.
 
-use std::panic::{self, AssertUnwindSafe};
-
 use sunsocket_wire::Deflater;
 
+use super::connecting::Connecting;
 use super::{Connection, Reactor};
 use crate::connect::{self, Connected};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::Receiving;
 use crate::session::closing::Closed;
@@ -20,32 +19,17 @@ impl Reactor {
         connect::after_fork_in_child();
     }
 
-    /// Starts to connect and returns at once (the work is done on a thread of its own); the connection becomes ready when
-    /// that ended ([`Connection::take_opened`]).
+    /// Starts to connect and returns at once; the connection becomes ready when that ended
+    /// ([`Connection::take_opened`]). Whoever turns the reactor goes on with it.
     ///
     /// # Errors
-    /// `InvalidArgument` or `Tls` for what is known before anything is sent; `Connect` when no thread can be started.
+    /// `InvalidArgument` or `Tls` for what is known before anything is sent.
     pub fn connect(self: &Arc<Self>, options: ConnectOptions) -> Result<Arc<Connection>, Error> {
         let options = Arc::new(options);
         let prepared = connect::prepare(&options)?;
-        let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
+        let connection = Connection::new(Arc::clone(self), &options);
         self.guardian.start(self);
-        let connecting = Arc::clone(&connection);
-        connect::spawn(move || {
-            let connect = || connect::connect(prepared, &options, &cancel, &mut || false);
-            // Nobody joins this thread: whoever waits for the connection would never hear of a panic.
-            match panic::catch_unwind(AssertUnwindSafe(connect)) {
-                Ok(Ok(connected)) => connecting.opened(connected, true),
-                Ok(Err(error)) => connecting.failed_to_open(error),
-                Err(_panic) => {
-                    let text = format!(
-                        "cannot connect to {}: connecting panicked, which is a defect of sunsocket: please report it",
-                        options.url
-                    );
-                    connecting.failed_to_open(Error::new(ErrorKind::Connect, text));
-                }
-            }
-        })?;
+        Connecting::begin(&connection, prepared, &options);
         Ok(connection)
     }
 
@@ -61,30 +45,29 @@ impl Reactor {
     ) -> Result<Arc<Connection>, Error> {
         let options = Arc::new(options);
         let prepared = connect::prepare(&options)?;
-        let (connection, cancel) = Connection::new(Arc::clone(self), &options)?;
+        let connection = Connection::new(Arc::clone(self), &options);
         self.guardian.start(self);
-        let connected = connect::connect(prepared, &options, &cancel, interrupted)?;
+        let connected = connect::connect(prepared, &options, interrupted)?;
         connection.opened(connected, false);
         Ok(connection)
     }
 }
 
 impl Connection {
-    pub(super) fn cancel_connecting(&self) {
-        if let Some(cancel) = &*lock(&self.cancel) {
-            cancel.cancel();
+    /// Lets go of what connects, if something does. Called under no lock.
+    pub(super) fn stop_connecting(&self) {
+        if self.is_forked() {
+            return;
         }
-    }
-
-    fn connecting_is_over(&self) {
-        let cancel = lock(&self.cancel).take();
-        drop(cancel);
+        let connecting = lock(&self.connecting).clone();
+        if let Some(connecting) = connecting {
+            connecting.give_up();
+        }
     }
 
     /// The opening handshake is over: the socket is the reactor's from now on. Bytes that came with the response are the first
     /// of the next read. `report`: the language hears of it through the ready queue.
     pub(crate) fn opened(self: &Arc<Self>, connected: Connected, report: bool) {
-        self.connecting_is_over();
         if self.is_forked() {
             return;
         }
@@ -119,8 +102,11 @@ impl Connection {
 
     /// Connecting came to nothing.
     pub(crate) fn failed_to_open(self: &Arc<Self>, error: Error) {
-        self.connecting_is_over();
         let Some(mut half) = self.send_half() else { return };
+        if self.state() != State::Connecting {
+            // It was given up meanwhile, and that was told.
+            return;
+        }
         self.word.set(OPENED_UNTOLD);
         half.finish(self, Closed::abnormally(error));
     }

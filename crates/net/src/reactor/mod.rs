@@ -34,6 +34,7 @@ use crate::sync::{Arc, Instant, Mutex, MutexGuard, TryLockError, lock, thread_lo
 use crate::sys::clock::{self, SleepWatch};
 use crate::sys::poller::{Events, Interest, Poller};
 
+pub(crate) mod guests;
 mod loop_polling;
 pub(crate) mod owning;
 pub(crate) mod queue;
@@ -133,6 +134,8 @@ pub struct Reactor<C> {
     sleep_watch: Mutex<SleepWatch>,
     /// Connections with a socket, by the key that the poller reports.
     table: Mutex<Slab<Arc<C>>>,
+    /// Attempts to connect, by their keys.
+    guests: Mutex<Slab<Arc<dyn guests::Guest>>>,
     pub(crate) turner: Mutex<Turner>,
     /// Connections that the language is to visit.
     ready: Queue<C>,
@@ -241,6 +244,7 @@ impl<C: Served> Reactor<C> {
             timers: Timers::default(),
             sleep_watch: Mutex::new(SleepWatch::new(clock::suspended())),
             table: Mutex::new(Slab::new()),
+            guests: Mutex::new(Slab::new()),
             turner: Mutex::new(Turner {
                 events: Events::default(),
                 buffer: Vec::new(),
@@ -445,7 +449,7 @@ impl<C: Served> Reactor<C> {
     }
 
     pub(crate) fn has_connections(&self) -> bool {
-        !lock(&self.table).is_empty()
+        !lock(&self.table).is_empty() || !lock(&self.guests).is_empty()
     }
 
     // ---- who is to be woken

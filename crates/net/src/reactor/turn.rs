@@ -147,6 +147,7 @@ impl<C: Served> Reactor<C> {
                 connection.on_readiness(buffer(turner), Ready { readable, writable, hangup }, now);
             }
         }
+        self.serve_guests(turner, now);
     }
 
     fn serve_timers(&self, now: Instant) {
@@ -163,6 +164,8 @@ impl<C: Served> Reactor<C> {
                 // Its slot is free, before it says what it wants next.
                 connection.registration().set_deadline(NEVER);
                 connection.on_deadline(now);
+            } else if let Some(guest) = self.guest(key) {
+                guest.on_deadline(now);
             }
         }
         if let Some(first) = self.timers.first() {

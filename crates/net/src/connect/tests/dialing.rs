@@ -9,9 +9,6 @@ use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
 use super::*;
 use crate::connect::dial::{Network, Tcp};
-use crate::connection::Reactor;
-use crate::reactor::Role;
-use crate::session::word::State;
 
 /// An address of this machine that nobody listens on, because somebody listens on its port elsewhere.
 fn nobody(server: SocketAddr) -> SocketAddr {
@@ -43,7 +40,7 @@ fn greeting() -> Server {
     })
 }
 
-fn leading_to(addresses: Vec<SocketAddr>) -> ConnectOptions {
+pub(super) fn leading_to(addresses: Vec<SocketAddr>) -> ConnectOptions {
     let mut options = options("ws://example.test/");
     options.resolve = Some(Resolve::Table(Arc::new(move |_, _| Some(addresses.clone()))));
     options
@@ -159,22 +156,6 @@ fn open_timeout_names_the_step_under_way() {
 }
 
 #[test]
-fn another_thread_may_give_up() {
-    let cancel = Arc::new(Cancel::new().expect("descriptors"));
-    let cancel_there = Arc::clone(&cancel);
-    let server = Server::new(move |mut stream| {
-        read_request(&mut stream);
-        cancel_there.cancel();
-        assert_eq!(stream.read(&mut [0]).expect("an orderly end"), 0);
-    });
-    let options = Arc::new(server.options("ws", "example.test"));
-    let prepared = prepare(&options).expect("valid");
-    let error = connect(prepared, &options, &cancel, &mut || false).expect_err("given up");
-    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    server.join();
-}
-
-#[test]
 fn the_language_may_interrupt_every_wait() {
     let server = Server::new(|mut stream| {
         read_request(&mut stream);
@@ -182,29 +163,12 @@ fn the_language_may_interrupt_every_wait() {
     });
     let options = Arc::new(server.options("ws", "example.test"));
     let prepared = prepare(&options).expect("valid");
-    let cancel = Cancel::new().expect("descriptors");
     let mut asked = 0;
     let mut interrupted = || {
         asked += 1;
         asked == 4
     };
-    let error = connect(prepared, &options, &cancel, &mut interrupted).expect_err("interrupted");
+    let error = connect(prepared, &options, &mut interrupted).expect_err("interrupted");
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     server.join();
-}
-
-#[test]
-fn that_connecting_failed_is_told_before_the_close() {
-    let reactor = Reactor::new(Role::Foreign).expect("descriptors");
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
-    let connection = reactor.connect(leading_to(vec![address])).expect("nothing is wrong with it");
-    while connection.state() == State::Connecting {
-        thread::yield_now();
-    }
-    // Whoever looks at just that moment lets go of a connection whose close it has told.
-    assert!(!connection.take_closed());
-    assert!(connection.take_opened());
-    assert!(connection.take_closed());
 }

@@ -1,6 +1,7 @@
 //! Servers for the tests of connecting: threads with a listener of the standard library, one connection each.
 
 mod dialing;
+mod on_reactor;
 mod redirecting;
 mod securing;
 mod stepping;
@@ -59,9 +60,8 @@ fn options(url: &str) -> ConnectOptions {
 }
 
 fn open(options: &ConnectOptions) -> Result<Connected, Error> {
-    let cancel = Cancel::new().expect("descriptors");
     let options = Arc::new(options.clone());
-    connect(prepare(&options)?, &options, &cancel, &mut || false)
+    connect(prepare(&options)?, &options, &mut || false)
 }
 
 fn refused(options: &ConnectOptions, kind: ErrorKind) -> Error {

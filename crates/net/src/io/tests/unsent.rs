@@ -18,8 +18,7 @@ fn flush_and_the_marks_count_what_tls_holds() {
         write_limit: WriteLimit { high: 1, low: 0 },
         ..ConnectOptions::new("wss://example.test/").expect("a valid address")
     };
-    let (connection, _cancel) =
-        Connection::new(Reactor::new(Role::Thread).expect("descriptors"), &options).expect("descriptors");
+    let connection = Connection::new(Reactor::new(Role::Thread).expect("descriptors"), &options);
     let (transport, mut peer) = open(1);
     let nowhere = ([127, 0, 0, 1], 9).into();
     let handshake = Handshake {
