@@ -8,6 +8,7 @@ a tick of the guardian, a reader that wakes before everything has come.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import pytest
@@ -28,15 +29,18 @@ class Budget:
     #: Pages that the kernel has to provide.
     faults: float = 0.1
 
-    def exceeded_by(self, counts: Counts) -> list[str]:
-        costs = {
-            "calls": sum(counts.system_calls.values()),
-            "polls": counts.polls,
-            "allocations": counts.allocations,
-            "faults": counts.faults,
-        }
-        allowed = {field.name: getattr(self, field.name) for field in fields(self)}
-        return [f"{costs[name]:.4g} {name}, {most:g} allowed" for name, most in allowed.items() if costs[name] > most]
+    def exceeded_by(self, every: Sequence[Counts]) -> list[str]:
+        """What is too much in each of several runs."""
+        runs = [
+            Budget(sum(counts.system_calls.values()), counts.polls, counts.allocations, counts.faults)
+            for counts in every
+        ]
+        least = {field.name: min(getattr(run, field.name) for run in runs) for field in fields(self)}
+        return [
+            f"{found:.4g} {name}, {getattr(self, name):g} allowed"
+            for name, found in least.items()
+            if found > getattr(self, name)
+        ]
 
 
 BUDGETS = {
@@ -70,13 +74,14 @@ BUDGETS = {
         "asyncio, recv": Budget(calls=0.02, polls=0.01, allocations=0.01),
         "script": Budget(calls=0.02, polls=0.01, allocations=1.1),
     },
-    # Four messages share a read of 256 KiB; at the worst each is waited for by itself. Allocated is the text.
+    # Four messages share a read of 256 KiB; at the worst each is waited for by itself. Allocated is the text, of 16
+    # pages, and it lies where the one before it was.
     "flood-64k": {
-        "threads, handlers": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=1),
-        "threads, recv": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=1),
-        "asyncio, handlers": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=1),
-        "asyncio, recv": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=1),
-        "script": Budget(calls=2.5, polls=1.2, allocations=1.6, faults=1),
+        "threads, handlers": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=4),
+        "threads, recv": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=4),
+        "asyncio, handlers": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=4),
+        "asyncio, recv": Budget(calls=2.5, polls=1.2, allocations=1.2, faults=4),
+        "script": Budget(calls=2.5, polls=1.2, allocations=1.6, faults=4),
     },
     # Two megabytes are 512 pages. Where they are not in a buffer that is kept, the kernel provides them anew: for the
     # message as it arrives, for the text, for the frame that goes out. Reads and polls, and growing with them, are as
@@ -88,21 +93,21 @@ BUDGETS = {
         "asyncio, recv": Budget(calls=40, polls=20, allocations=16, faults=1550),
         "script": Budget(calls=45, polls=20, allocations=16, faults=100),
     },
-    # As over ws, and rustls' own allocations: one for the record that goes out, one for the one that comes in.
+    # As over ws, and one allocation of rustls for each record that comes.
     "tls-rtt-256": {
-        "threads, handlers": Budget(calls=4.3, polls=2.1, allocations=3.2),
-        "threads, recv": Budget(calls=5.5, polls=2.1, allocations=2.7),
-        "asyncio, handlers": Budget(calls=4.3, polls=2.1, allocations=3.2),
-        "asyncio, recv": Budget(calls=7.5, polls=4.2, allocations=3.2),
-        "script": Budget(calls=4.3, polls=2.1, allocations=7.3),
+        "threads, handlers": Budget(calls=4.3, polls=2.1, allocations=2.2),
+        "threads, recv": Budget(calls=5.5, polls=2.1, allocations=1.7),
+        "asyncio, handlers": Budget(calls=4.3, polls=2.1, allocations=2.2),
+        "asyncio, recv": Budget(calls=7.5, polls=4.2, allocations=2.2),
+        "script": Budget(calls=4.3, polls=2.1, allocations=6.3),
     },
-    # A read brings what rustls has room for. Its allocations: one for each of the four or five records.
+    # A read brings as many records as there is room for. Allocated is the text, and room for it as it arrives.
     "tls-flood-64k": {
-        "threads, handlers": Budget(calls=4, polls=1.5, allocations=7, faults=8),
-        "threads, recv": Budget(calls=4, polls=1.5, allocations=7, faults=8),
-        "asyncio, handlers": Budget(calls=4, polls=1.5, allocations=7, faults=8),
-        "asyncio, recv": Budget(calls=4, polls=1.5, allocations=7, faults=8),
-        "script": Budget(calls=4, polls=1.5, allocations=7, faults=8),
+        "threads, handlers": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
+        "threads, recv": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
+        "asyncio, handlers": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
+        "asyncio, recv": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
+        "script": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
     },
 }
 
@@ -118,10 +123,14 @@ def counted(*of: str) -> dict[str, Counts]:
 @pytest.mark.parametrize("scheme", COUNTS)
 @pytest.mark.parametrize("face", FACES)
 def test_a_message_costs_no_more_than_its_budget(face: str, scheme: str) -> None:
-    costs = counted(face, scheme)
-
-    exceeded = {name: over for name, counts in costs.items() if (over := BUDGETS[name][face].exceeded_by(counts))}
-    assert not exceeded, "\n".join(f"{name}: {over}: {costs[name]}" for name, over in exceeded.items())
+    runs: list[dict[str, Counts]] = []
+    # A machine that is very busy adds to the counts, but not each time to all of them.
+    for _ in range(4):
+        runs.append(counted(face, scheme))
+        exceeded = {name: BUDGETS[name][face].exceeded_by([run[name] for run in runs]) for name in COUNTS[scheme]}
+        if not any(exceeded.values()):
+            return
+    pytest.fail("\n".join(f"{name}: {over}: {runs[-1][name]}" for name, over in exceeded.items() if over))
 
 
 def test_what_is_counted_is_what_a_program_does() -> None:
