@@ -4,6 +4,7 @@ mod forger;
 mod hostile;
 mod layers;
 mod peer;
+mod shaking;
 mod threads;
 mod unsent;
 
