@@ -88,6 +88,14 @@ impl Writer {
         self.pipe.client_write(bytes)
     }
 
+    /// Takes some of the first piece: nobody may count on more.
+    pub(crate) fn write_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match pieces.iter().find(|piece| !piece.is_empty()) {
+            Some(piece) => self.pipe.client_write(piece),
+            None => Ok(0),
+        }
+    }
+
     pub(crate) fn wants_write(&self) -> bool {
         false
     }

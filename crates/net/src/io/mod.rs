@@ -140,7 +140,6 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::write`].
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the sending half of a connection"))]
     pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Socket(socket) => socket::send_vectored(socket.as_fd(), pieces),
