@@ -33,7 +33,6 @@ const INODE_AT: usize = HEADER + 68;
 ///
 /// # Errors
 /// The socket is no connected TCP socket (any more); the system does not answer such questions (some sandboxes).
-#[cfg_attr(not(test), allow(dead_code, reason = "what keeps a slow connection alive is to ask for it"))]
 pub(crate) fn unsent_in_kernel(tcp: BorrowedFd<'_>) -> io::Result<usize> {
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
     let local = SocketAddr::try_from(getsockname(tcp)?).map_err(|_| unsupported())?;
