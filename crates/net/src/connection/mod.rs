@@ -310,7 +310,7 @@ impl Half for SendHalf {
             // Somebody may be waiting for room, or for the end of a message in pieces.
             word.set(ROOM_UNTOLD | DUE_VISIT | NEWS);
         }
-        connection.unsent.store(self.session.unsent(), Ordering::SeqCst);
+        connection.unsent.store(self.session.unsent(), Ordering::Release);
         let deadline = if self.writer.is_some() { self.session.deadline() } else { None };
         if deadline != self.stated {
             self.stated = deadline;

@@ -12,8 +12,6 @@ use crate::sync::{Arc, Instant, lock};
 
 /// Reads of one connection in one turn, so that a flood does not starve the others.
 const READS_A_TURN: usize = 8;
-/// The most that one read of a large message takes.
-const LARGE_READ: usize = 1 << 20;
 
 impl Connection {
     /// Reads what the socket has, no more than this connection's share of the turn.
@@ -87,8 +85,7 @@ impl Connection {
         let (count, room, brought) = if session.has_unread() {
             let (count, brought) = session.take_unread(share, &mut control);
             (count, count, brought)
-        } else if let Some((target, most)) = session.read_target() {
-            let room = most.min(LARGE_READ);
+        } else if let Some((target, room)) = session.read_target() {
             let count = reader.read_append(target, room)?;
             let brought = if count > 0 { session.filled(count, share) } else { Brought::default() };
             (count, room, brought)

@@ -156,7 +156,7 @@ impl Connection {
 
     /// Bytes that the operating system has not taken yet.
     pub fn unsent(&self) -> usize {
-        self.unsent.load(Ordering::SeqCst)
+        self.unsent.load(Ordering::Acquire)
     }
 
     /// Whether a sender should wait: true from above the high-water mark until at or below the low-water mark.
@@ -260,7 +260,7 @@ impl SendHalf {
     /// Who writes what was just queued; others are told.
     pub(super) fn gather(&mut self, connection: &Connection, was_empty: bool) -> Writes {
         let reactor = &connection.reactor;
-        let manner = Manner {
+        let manner = || Manner {
             corked: reactor.is_dispatching_here(),
             owner_is_away: reactor.is_owner_away(),
             may_pace: reactor.role() == Role::Thread,

@@ -12,8 +12,6 @@ use crate::drive::spin::LOOK;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, thread};
 
-/// The look after a batch: a coroutine may wait for the loop.
-const LINGER: Duration = Duration::from_micros(20);
 /// All looks of one call of the loop together.
 const LONGEST_STAY: Duration = Duration::from_micros(500);
 
@@ -55,7 +53,7 @@ impl<C: Served> Reactor<C> {
             return false;
         }
         self.leave_loop();
-        let came = self.look_again(&mut turner, LINGER);
+        let came = self.look_again(&mut turner, LOOK);
         if came {
             turner.spin.found();
         } else {

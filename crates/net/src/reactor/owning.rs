@@ -44,11 +44,15 @@ impl<C: Served> Reactor<C> {
             return;
         }
         self.guardian.home();
+        let mut has_polled = false;
         loop {
             let woken = self.woken.swap(false, Ordering::SeqCst);
             if woken || !self.ready.is_empty() {
-                // What is still to be delivered does not keep other sockets from being looked at.
-                self.look_at_sockets();
+                // What is left from the batch before does not keep other sockets from being looked at. What this very call
+                // has brought is delivered first: another poll would only delay it.
+                if !has_polled {
+                    self.look_at_sockets();
+                }
                 break;
             }
             let pull = self.leadership.look();
@@ -70,6 +74,7 @@ impl<C: Served> Reactor<C> {
             let turned = self.turn_once(&mut turner, until, &mut has_work);
             self.leadership.owner_leads(false);
             drop(turner);
+            has_polled = true;
             self.leadership.notify_followers();
             self.fail_delivered(true);
             // An error is a signal that came in: its handling is for the owner.

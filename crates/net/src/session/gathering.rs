@@ -63,23 +63,25 @@ impl Gathering {
         self.misses.is_some()
     }
 
-    /// Who writes now that `unsent` bytes wait. `was_empty`: none waited before. The clock is read only where it matters.
+    /// Who writes now that `unsent` bytes wait. `was_empty`: none waited before. The manner and the time are asked for only
+    /// where they matter.
     pub(crate) fn queued(
         &mut self,
         unsent: usize,
         was_empty: bool,
-        manner: Manner,
+        manner: impl FnOnce() -> Manner,
         now: impl FnOnce() -> Instant,
     ) -> Writes {
+        if unsent < SENDER_WRITES && (self.told || self.misses.is_some()) {
+            return Writes::Nobody;
+        }
+        let manner = manner();
         if unsent >= SENDER_WRITES {
             if !manner.corked && manner.may_pace && self.misses.is_none() {
                 // Whoever sends this fast needs no reactor to be woken for each write.
                 self.misses = Some(0);
             }
             return Writes::Caller;
-        }
-        if self.told || self.misses.is_some() {
-            return Writes::Nobody;
         }
         if !manner.corked && was_empty {
             let now = now();
@@ -116,7 +118,8 @@ mod tests {
     fn a_message_long_after_the_last_and_the_one_behind_it_leave_by_themselves() {
         let start = Instant::now();
         let mut gathering = Gathering::new(start);
-        let mut send = |micros| gathering.queued(10, true, MANNER, || start + Duration::from_micros(micros));
+        let mut send =
+            |micros| gathering.queued(10, true, || MANNER, || start + Duration::from_micros(micros));
         assert_eq!(send(0), Writes::Caller);
         assert_eq!(send(5), Writes::Caller);
         assert_eq!(send(10), Writes::Others);
@@ -128,19 +131,19 @@ mod tests {
         let start = Instant::now();
         let mut gathering = Gathering::new(start);
         let corked = Manner { corked: true, ..MANNER };
-        assert_eq!(gathering.queued(10, true, corked, || start), Writes::Others);
-        assert_eq!(gathering.queued(20, false, corked, || start), Writes::Nobody);
+        assert_eq!(gathering.queued(10, true, || corked, || start), Writes::Others);
+        assert_eq!(gathering.queued(20, false, || corked, || start), Writes::Nobody);
         gathering.looked(20, false);
-        assert_eq!(gathering.queued(10, true, corked, || start), Writes::Others);
+        assert_eq!(gathering.queued(10, true, || corked, || start), Writes::Others);
     }
 
     #[test]
     fn a_stream_is_written_at_intervals_until_it_pauses() {
         let start = Instant::now();
         let mut gathering = Gathering::new(start);
-        assert_eq!(gathering.queued(SENDER_WRITES, false, MANNER, || start), Writes::Caller);
+        assert_eq!(gathering.queued(SENDER_WRITES, false, || MANNER, || start), Writes::Caller);
         assert!(gathering.is_paced());
-        assert_eq!(gathering.queued(10, true, MANNER, || start), Writes::Nobody);
+        assert_eq!(gathering.queued(10, true, || MANNER, || start), Writes::Nobody);
         gathering.looked(10, true);
         (0..STREAM_MISSES).for_each(|_| gathering.looked(0, true));
         assert!(gathering.is_paced());

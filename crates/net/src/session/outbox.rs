@@ -3,7 +3,9 @@
 use crate::options::WriteLimit;
 
 /// An empty buffer above this size is given back at once, a smaller one when the connection idles.
-const KEEP: usize = 1 << 20;
+const KEEP: usize = 4 << 20;
+/// Less than this in front of what is unsent is not worth moving it.
+const COMPACT_FROM: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -51,7 +53,7 @@ impl Outbox {
         self.head += count;
         if self.is_empty() {
             self.clear();
-        } else if self.head >= KEEP / 4 && self.head >= self.buffer.len() / 2 {
+        } else if self.head >= COMPACT_FROM && self.head >= self.buffer.len() / 2 {
             // Each byte is moved at most once for each byte that was sent.
             self.buffer.drain(..self.head);
             self.head = 0;

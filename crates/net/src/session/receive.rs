@@ -15,7 +15,7 @@ use crate::sync::Arc;
 /// A portion of so many bytes may have the beginning of a large message in it: a spare buffer is lent for that.
 const LENDS_FROM: usize = 1 << 10;
 /// What one connection may take in in one turn: messages, and bytes of them. Beyond it others have their turn.
-const SHARE: HeldLimit = HeldLimit { messages: 4096, bytes: 2 << 20 };
+const SHARE: HeldLimit = HeldLimit { messages: 4096, bytes: 256 << 10 };
 
 /// How far reading may go.
 #[derive(Clone, Copy, Debug)]
