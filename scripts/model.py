@@ -67,10 +67,10 @@ BUGS = [
         "        members\n",
     ),
     Bug(
-        "a queue's bit is cleared after the visit's cause",
+        "a visit of the language clears what others are to do",
         "reactor/owning.rs",
         "        connection.word().clear(DUE_VISIT);\n        Some(connection)",
-        "        connection.word().clear(DUE_VISIT | NEWS | ROOM_UNTOLD | GATHERED);\n        Some(connection)",
+        "        connection.word().clear(DUE_VISIT | crate::session::word::GATHERED);\n        Some(connection)",
     ),
     Bug(
         "what is gathered is put on no queue",

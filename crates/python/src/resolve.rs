@@ -126,7 +126,7 @@ impl Asker {
     }
 }
 
-/// Takes the answer of one call of the function.
+/// Takes the answer of one call of a ``resolve`` function.
 #[pyclass(frozen, module = "sunsocket._core")]
 pub(crate) struct Answering {
     sender: Mutex<Option<SyncSender<Answer>>>,
