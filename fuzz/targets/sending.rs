@@ -45,32 +45,31 @@ fuzz_target!(|bytes: &[u8]| {
         rest = behind;
         // What repeats itself can be compressed, and may need the long form of a length.
         let payload = text.repeat(1 + usize::from(step >> 3) * 20);
-        let mut compressed = Vec::new();
         match step & 7 {
-            0 | 1 if sender.takes_message() => {
-                let compress = step & 1 != 0;
-                if compress {
-                    deflater.message(&payload, &mut compressed);
-                }
-                let framed = if compress { &compressed } else { &payload };
-                assert!(sender.send(MessageKind::Binary, framed, compress, KEY, &mut out));
+            0 if sender.takes_message() => {
+                assert!(sender.send(MessageKind::Binary, &payload, false, KEY, &mut out));
                 sent.push(payload);
             }
-            2 if sender.takes_message() => {
-                deflater.message(&payload, &mut compressed);
-                deflater.release();
+            1 if sender.takes_message() => {
+                let compressed = deflater.message(&payload);
+                assert!(sender.send(MessageKind::Binary, &compressed, true, KEY, &mut out));
+                compressed.sent();
+                sent.push(payload);
             }
+            2 if sender.takes_message() => drop(deflater.message(&payload)),
             3..=5 => {
                 let last = step & 7 == 5;
                 if !sender.is_sending_pieces() {
                     compresses = step & 8 != 0;
                 }
-                message.extend_from_slice(&payload);
                 if compresses {
-                    deflater.piece(&payload, last, &mut compressed);
+                    let compressed = deflater.piece(&payload, last);
+                    assert!(sender.send_piece(MessageKind::Binary, &compressed, last, true, KEY, &mut out));
+                    compressed.sent();
+                } else {
+                    assert!(sender.send_piece(MessageKind::Binary, &payload, last, false, KEY, &mut out));
                 }
-                let framed = if compresses { &compressed } else { &payload };
-                assert!(sender.send_piece(MessageKind::Binary, framed, last, compresses, KEY, &mut out));
+                message.extend_from_slice(&payload);
                 if last {
                     sent.push(std::mem::take(&mut message));
                 }

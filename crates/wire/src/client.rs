@@ -22,8 +22,6 @@ pub struct Client {
     sender: Sender,
     /// Where permessage-deflate was agreed.
     deflater: Option<Box<Deflater>>,
-    /// What the deflater made of a message, until it is framed.
-    compressed: Vec<u8>,
     /// Whether the message that is being sent in pieces is compressed.
     compresses_pieces: bool,
 }
@@ -35,7 +33,6 @@ impl Client {
             receiver: Receiver::new(limits, deflate),
             sender: Sender::new(),
             deflater: deflate.map(|agreed| Box::new(Deflater::new(agreed))),
-            compressed: Vec::new(),
             compresses_pieces: false,
         }
     }
@@ -119,9 +116,10 @@ impl Client {
     ) -> bool {
         match &mut self.deflater {
             Some(deflater) if self.sender.takes_message() && Deflater::takes(payload.len(), compress) => {
-                self.compressed.clear();
-                deflater.message(payload, &mut self.compressed);
-                self.sender.send(kind, &self.compressed, true, key, out)
+                let compressed = deflater.message(payload);
+                let sent = self.sender.send(kind, &compressed, true, key, out);
+                compressed.sent();
+                sent
             }
             _ => self.sender.send(kind, payload, false, key, out),
         }
@@ -143,9 +141,10 @@ impl Client {
         }
         match &mut self.deflater {
             Some(deflater) if self.compresses_pieces && self.sender.state() == State::Open => {
-                self.compressed.clear();
-                deflater.piece(piece, last, &mut self.compressed);
-                self.sender.send_piece(kind, &self.compressed, last, true, key, out)
+                let compressed = deflater.piece(piece, last);
+                let sent = self.sender.send_piece(kind, &compressed, last, true, key, out);
+                compressed.sent();
+                sent
             }
             _ => self.sender.send_piece(kind, piece, last, false, key, out),
         }
@@ -182,7 +181,6 @@ impl Client {
     /// Gives back what a connection at rest does not need.
     pub fn idle(&mut self) {
         self.receiver.idle();
-        self.compressed = Vec::new();
         if let Some(deflater) = &mut self.deflater {
             deflater.release();
         }
@@ -193,6 +191,5 @@ impl Client {
         self.receiver.end();
         self.sender.end();
         self.deflater = None;
-        self.compressed = Vec::new();
     }
 }

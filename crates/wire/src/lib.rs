@@ -8,7 +8,7 @@
 //! bytes      -> Response::parse(bytes)            -> request.verify(response) -> Accepted
 //! then, for the life of the connection:
 //! bytes      -> Receiver::receive(&mut bytes)     -> Event, Event, ... until None
-//! a message  -> Deflater::message(.., out)        -> its compressed form, where that was agreed and is worth it
+//! a message  -> Deflater::message(..)             -> its compressed form, where that was agreed and is worth it
 //!            -> Sender::send(.., out)             -> bytes to write
 //! a ping or Close of the server's -> Sender::owe_pong, Sender::owe_close, then Sender::transmit -> bytes to write
 //! ```
@@ -48,7 +48,7 @@ pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
 pub use cookie::{Cookie, Cookies};
 pub use credentials::Credentials;
-pub use deflate::{DeflateAgreed, DeflateOffer, Deflater};
+pub use deflate::{Compressed, DeflateAgreed, DeflateOffer, Deflater};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};
 pub use handshake::{Accepted, Request};

@@ -36,8 +36,8 @@ pub enum State {
 ///   no pong leaves (RFC 6455 5.5.1); the server's Close is still awaited after `close`.
 /// - [`Sender::end`] when TCP has ended.
 ///
-/// A message that was compressed and is then refused has left a mark in the compression context that the server does not
-/// know: call [`crate::Deflater::release`]. To avoid the work, ask [`Sender::takes_message`] first.
+/// A message that was compressed and is then refused is dropped ([`crate::Compressed`]). To avoid the work, ask
+/// [`Sender::takes_message`] first.
 #[derive(Debug, Default)]
 pub struct Sender {
     state: State,

@@ -153,22 +153,22 @@ proptest! {
         let mut sender = Sender::new();
         let mut deflater = Deflater::new(agreed);
         let (mut server, mut context) = (Server::new(), Inflate::new(false, 15));
-        let (mut out, mut compressed, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut out, mut sent) = (Vec::new(), Vec::new());
         for step in steps {
-            compressed.clear();
             match step {
                 Step::Send(payload) if sender.takes_message() => {
-                    deflater.message(&payload, &mut compressed);
+                    let compressed = deflater.message(&payload);
                     prop_assert!(sender.send(MessageKind::Binary, &compressed, true, KEY, &mut out));
+                    compressed.sent();
                     sent.push((payload, true));
                 }
                 Step::Drop(payload) if sender.takes_message() => {
-                    deflater.message(&payload, &mut compressed);
-                    deflater.release();
+                    drop(deflater.message(&payload));
                 }
                 Step::Piece(piece, last) => {
-                    deflater.piece(&piece, last, &mut compressed);
+                    let compressed = deflater.piece(&piece, last);
                     prop_assert!(sender.send_piece(MessageKind::Binary, &compressed, last, true, KEY, &mut out));
+                    compressed.sent();
                     sent.push((piece, last));
                 }
                 Step::Receive(payload) => {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use sunsocket_wire::{Deflater, MessageKind};
+use sunsocket_wire::{Compressed, Deflater, MessageKind};
 
 use super::{Connection, Scope, SendHalf};
 use crate::error::{Error, ErrorKind};
@@ -33,14 +33,10 @@ impl Connection {
         if !self.compresses(payload.len(), compress) {
             return self.send_in(self.send_half(), kind, payload, None, compress);
         }
+        // Held until the frame is in the outbox: frames leave in the order in which they were compressed.
         let mut deflater = lock(&self.deflater);
-        let mut compressed = Vec::new();
-        if let Some(deflater) = &mut *deflater {
-            deflater.message(payload, &mut compressed);
-        }
-        let sent = self.send_in(self.send_half(), kind, payload, Some(&compressed), compress);
-        drop(deflater);
-        sent
+        let compressed = deflater.as_mut().map(|deflater| deflater.message(payload));
+        self.send_in(self.send_half(), kind, payload, compressed, compress)
     }
 
     /// The same for a caller that may not wait, because it holds a lock of its language's. `None`: another thread sends right
@@ -62,13 +58,8 @@ impl Connection {
         let mut deflater = self.deflater.try_lock().ok()?;
         let half = Held::try_lock(&self.send)?;
         let half = Scope { connection: self, half: Some(half), applies: true };
-        let mut compressed = Vec::new();
-        if let Some(deflater) = &mut *deflater {
-            deflater.message(payload, &mut compressed);
-        }
-        let sent = self.send_in(Some(half), kind, payload, Some(&compressed), compress);
-        drop(deflater);
-        Some(sent)
+        let compressed = deflater.as_mut().map(|deflater| deflater.message(payload));
+        Some(self.send_in(Some(half), kind, payload, compressed, compress))
     }
 
     /// Whether a message of this size is compressed. One that has to wait behind another in pieces is when it leaves.
@@ -83,7 +74,7 @@ impl Connection {
         half: Option<Scope<'_, SendHalf>>,
         kind: MessageKind,
         payload: &[u8],
-        compressed: Option<&[u8]>,
+        compressed: Option<Compressed<'_>>,
         compress: Option<bool>,
     ) -> Result<Room, Error> {
         let Some(mut half) = half.filter(|_| self.state() == State::Open) else {
@@ -93,7 +84,13 @@ impl Connection {
             return Ok(half.session.room());
         }
         let was_empty = half.session.pending().is_empty();
-        half.session.message(kind, compressed.unwrap_or(payload), compressed.is_some());
+        match compressed {
+            Some(compressed) => {
+                half.session.message(kind, &compressed, true);
+                compressed.sent();
+            }
+            None => half.session.message(kind, payload, false),
+        }
         self.deadlines.note_message(self);
         let writes = half.write_soon(self, was_empty);
         let room = half.session.room();
@@ -125,19 +122,24 @@ impl Connection {
         // Without one under way the connection has ended meanwhile.
         let Some((kind, compress)) = under_way else { return Err(self.not_open()) };
         let compresses = Deflater::takes(piece.len(), compress);
-        let mut compressed = Vec::new();
-        let compressor = deflater.as_mut().filter(|_| compresses);
-        let is_compressed = compressor.is_some();
-        if let Some(compressor) = compressor {
-            compressor.piece(piece, last, &mut compressed);
-        }
-        let Some(mut half) = self.send_half().filter(|_| self.state() == State::Open) else {
-            return Err(self.not_open());
+        let (mut half, was_empty) = {
+            let compressor = deflater.as_mut().filter(|_| compresses);
+            let compressed = compressor.map(|compressor| compressor.piece(piece, last));
+            let Some(mut half) = self.send_half().filter(|_| self.state() == State::Open) else {
+                return Err(self.not_open());
+            };
+            let was_empty = half.session.pending().is_empty();
+            // The first piece decides for all of them.
+            half.session.compresses_pieces(compressed.is_some());
+            match compressed {
+                Some(compressed) => {
+                    half.session.piece(kind, &compressed, last, true);
+                    compressed.sent();
+                }
+                None => half.session.piece(kind, piece, last, false),
+            }
+            (half, was_empty)
         };
-        let was_empty = half.session.pending().is_empty();
-        // The first piece decides for all of them.
-        half.session.compresses_pieces(is_compressed);
-        half.session.piece(kind, if is_compressed { &compressed } else { piece }, last, is_compressed);
         if last {
             half.queue_those_behind(deflater.as_mut());
         }
@@ -232,11 +234,11 @@ impl SendHalf {
     /// compressed.
     fn queue_those_behind(&mut self, mut deflater: Option<&mut Deflater>) {
         for behind in self.session.end_pieces() {
-            let mut compressed = Vec::new();
             match deflater.as_mut().filter(|_| behind.compress == Some(true)) {
                 Some(deflater) => {
-                    deflater.message(&behind.payload, &mut compressed);
+                    let compressed = deflater.message(&behind.payload);
                     self.session.message(behind.kind, &compressed, true);
+                    compressed.sent();
                 }
                 None => self.session.message(behind.kind, &behind.payload, false),
             }

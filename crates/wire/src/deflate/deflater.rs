@@ -5,20 +5,63 @@ use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status};
 use super::parameters::DeflateAgreed;
 use super::{TAIL, WORTH_IT};
 
-/// What one call may append before it is called again.
-const STEP: usize = 16 << 10;
+/// The least and the most room that one step is given; between them it is half of what is to be compressed, for text often
+/// becomes less. Room that is not used was filled with zeros in vain.
+const STEP: std::ops::RangeInclusive<usize> = 512..=256 << 10;
+
+/// A buffer for compressed bytes above this size is not kept for the next message.
+const KEEP: usize = 256 << 10;
 
 /// Compresses one message after the other, for a [`crate::Sender`] to frame.
 ///
 /// The order of calls: where [`Deflater::takes`] says so, [`Deflater::message`] for a whole message, or
-/// [`Deflater::piece`] for each piece of one, then the sender's `send` or `send_piece` with `compressed`. What is compressed
-/// later may look back into what was compressed earlier, so the frames have to leave in the order in which they were
-/// compressed: a driver with a lock around each of both keeps this one until the sender has its frame. When a message was
-/// compressed and is not sent after all, [`Deflater::release`].
+/// [`Deflater::piece`] for each piece of one; then the sender's `send` or `send_piece` with `compressed`, and, if that
+/// appended the frame, [`Compressed::sent`]. What is compressed later may look back into what was compressed earlier, so the
+/// frames have to leave in the order in which they were compressed: a driver with a lock around each of both keeps this one
+/// until the sender has its frame.
 pub struct Deflater {
     agreed: DeflateAgreed,
     /// Made at the first message.
     context: Option<Box<Deflate>>,
+    /// What the newest message or piece became.
+    output: Vec<u8>,
+}
+
+/// What a [`Deflater`] made of a message or of a piece of one.
+///
+/// Dropped without [`Compressed::sent`], it was not sent: the server does not know what the next message might look back
+/// into, and so that one begins anew.
+#[derive(Debug)]
+#[must_use]
+pub struct Compressed<'a> {
+    deflater: &'a mut Deflater,
+    sent: bool,
+}
+
+impl Compressed<'_> {
+    /// Its frame was appended to what leaves.
+    pub fn sent(mut self) {
+        self.sent = true;
+    }
+}
+
+impl std::ops::Deref for Compressed<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.deflater.output
+    }
+}
+
+impl Drop for Compressed<'_> {
+    fn drop(&mut self) {
+        if !self.sent {
+            self.deflater.release();
+        }
+        if self.deflater.output.capacity() > KEEP {
+            self.deflater.output = Vec::new();
+        }
+    }
 }
 
 impl std::fmt::Debug for Deflater {
@@ -30,7 +73,7 @@ impl std::fmt::Debug for Deflater {
 impl Deflater {
     /// For a connection whose opening handshake agreed on permessage-deflate.
     pub fn new(agreed: DeflateAgreed) -> Self {
-        Self { agreed, context: None }
+        Self { agreed, context: None, output: Vec::new() }
     }
 
     /// Whether a message of `size` bytes is compressed. `wanted`: what the program says about it, if it does; otherwise those
@@ -39,26 +82,26 @@ impl Deflater {
         wanted.unwrap_or(size >= WORTH_IT)
     }
 
-    /// Appends the compressed form of a whole message (RFC 7692 7.2.1).
-    pub fn message(&mut self, payload: &[u8], out: &mut Vec<u8>) {
-        self.piece(payload, true, out);
+    /// The compressed form of a whole message (RFC 7692 7.2.1).
+    pub fn message(&mut self, payload: &[u8]) -> Compressed<'_> {
+        self.piece(payload, true)
     }
 
-    /// Appends the compressed form of the next piece of a message; `last` ends the message.
-    pub fn piece(&mut self, piece: &[u8], last: bool, out: &mut Vec<u8>) {
-        let start = out.len();
-        let agreed = self.agreed;
-        let context = self.context.get_or_insert_with(|| Box::new(new_context(agreed)));
+    /// The compressed form of the next piece of a message; `last` ends the message.
+    pub fn piece(&mut self, piece: &[u8], last: bool) -> Compressed<'_> {
+        let Self { agreed, context, output } = self;
+        let context = context.get_or_insert_with(|| Box::new(new_context(*agreed)));
+        output.clear();
         let mut input = piece;
         loop {
-            let before = out.len();
-            out.resize(before + STEP.max(input.len() / 4), 0);
+            let before = output.len();
+            output.resize(before + (input.len() / 2).clamp(*STEP.start(), *STEP.end()), 0);
             let (taken, given) = (context.total_in(), context.total_out());
-            let status = context.compress(input, &mut out[before..], DeflateFlush::SyncFlush);
+            let status = context.compress(input, &mut output[before..], DeflateFlush::SyncFlush);
             input = &input[(context.total_in() - taken) as usize..];
             let given = (context.total_out() - given) as usize;
-            let is_full = before + given == out.len();
-            out.truncate(before + given);
+            let is_full = before + given == output.len();
+            output.truncate(before + given);
             // Nothing left to do is no failure, and none else can happen with a sound context.
             let goes_on = matches!(status, Ok(Status::Ok)) && (is_full || !input.is_empty());
             if !goes_on {
@@ -66,22 +109,24 @@ impl Deflater {
             }
         }
         if last {
-            if out[start..].ends_with(&TAIL) {
-                out.truncate(out.len() - TAIL.len());
+            if output.ends_with(&TAIL) {
+                output.truncate(output.len() - TAIL.len());
             }
-            if out.len() == start {
+            if output.is_empty() {
                 // Nothing at all: an empty block, of which its tail is taken off (7.2.3.6).
-                out.push(0);
+                output.push(0);
             }
             if agreed.client_no_context_takeover {
                 context.reset();
             }
         }
+        Compressed { deflater: self, sent: false }
     }
 
     /// Gives the context back: the next message begins anew, which a server cannot tell.
     pub fn release(&mut self) {
         self.context = None;
+        self.output = Vec::new();
     }
 }
 
@@ -118,10 +163,10 @@ mod tests {
     }
 
     fn deflate(deflater: &mut Deflater, message: &[u8]) -> Vec<u8> {
-        // What is there already stays, and is no part of it.
-        let mut out = TAIL.to_vec();
-        deflater.message(message, &mut out);
-        out.split_off(TAIL.len())
+        let compressed = deflater.message(message);
+        let bytes = compressed.to_vec();
+        compressed.sent();
+        bytes
     }
 
     fn inflate(inflater: &mut Inflater, bytes: &[u8]) -> Vec<u8> {
@@ -166,7 +211,9 @@ mod tests {
             for _ in 0..2 {
                 let mut wire = Vec::new();
                 for (at, piece) in pieces.iter().enumerate() {
-                    deflater.piece(piece, at + 1 == pieces.len(), &mut wire);
+                    let compressed = deflater.piece(piece, at + 1 == pieces.len());
+                    wire.extend_from_slice(&compressed);
+                    compressed.sent();
                 }
                 prop_assert_eq!(inflate(&mut inflater, &wire), pieces.concat());
             }
@@ -179,6 +226,15 @@ mod tests {
         assert_eq!(deflate(&mut deflater, b"Hello"), [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
         assert_eq!(deflate(&mut deflater, b"Hello"), [0xf2, 0x00, 0x11, 0x00, 0x00]);
         assert_eq!(deflate(&mut deflater, b""), [0x00]);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_looked_back_into_by_nobody() {
+        let mut deflater = Deflater::new(agreed(15, 6, true));
+        let first = deflate(&mut deflater, b"Hello");
+        drop(deflater.message(b"Hello"));
+        assert_eq!(deflate(&mut deflater, b"Hello"), first);
+        assert_eq!(deflate(&mut deflater, b"Hello"), [0xf2, 0x00, 0x11, 0x00, 0x00]);
     }
 
     #[test]
@@ -201,5 +257,6 @@ mod tests {
         assert_eq!(inflate(&mut Inflater::new(agreed), &compressed), noise);
         let zeros = vec![0; 1 << 20];
         assert!(deflate(&mut deflater, &zeros).len() < 2000);
+        assert!(deflater.output.capacity() <= KEEP, "{}", deflater.output.capacity());
     }
 }

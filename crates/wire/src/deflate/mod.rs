@@ -8,7 +8,7 @@ mod deflater;
 mod inflater;
 mod parameters;
 
-pub use self::deflater::Deflater;
+pub use self::deflater::{Compressed, Deflater};
 pub(crate) use self::inflater::{Failure, Inflater, most_compressed};
 pub use self::parameters::{DeflateAgreed, DeflateOffer};
 
