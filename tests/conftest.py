@@ -62,6 +62,7 @@ def echo(secured: Certificates | None) -> Iterator[Echo]:
 #: The tests whose programs are followed too when coverage is measured. The other tests' programs run nothing of the
 #: package that is not run without them, and to start measuring takes a program as long as to start.
 MEASURED = (
+    "tests/aio/test_loop_ends.py",
     "tests/aio/test_loops.py",
     "tests/cli/",
     "tests/test_echo.py",

@@ -299,3 +299,61 @@ def test_a_connection_that_was_failed_behind_messages_nobody_took_is_let_go(raw_
         fail(20)
     # 80 messages of 1 MiB were held; what stays is noise of the allocator's.
     assert resident() - before < 30 << 20
+
+
+def test_a_program_that_sockets_keep_alive_sleeps(run_python, echo):
+    outcome = run_python(
+        """
+import sys, threading, time
+from sunsocket import WebSocket
+ws = WebSocket.connect(sys.argv[1])
+ws.OnMessage.Connect(print)
+main, ended = threading.main_thread(), threading.Event()
+def count():
+    with open(f"/proc/self/task/{main.native_id}/status") as status:
+        return int(status.read().split("voluntary_ctxt_switches:")[1].split()[0])
+def watch():
+    ended.wait()
+    time.sleep(0.3)
+    before = count()
+    time.sleep(1)
+    print("wakes", count() - before <= 2)
+    ws.Close()
+threading.Thread(target=watch, daemon=True).start()
+ended.set()
+""",
+        echo.url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("wakes True\n", "", 0), outcome
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        "connection.Disconnect()",
+        "ws.abort()",
+        "ws.OnMessage.Once(lambda message: connection.Disconnect()); ws.Send('x')",
+    ],
+)
+def test_a_program_ends_when_no_handler_is_left_to_keep_it_alive(run_python, echo, ends):
+    outcome = run_python(
+        f"""
+import sys, threading, time
+from sunsocket import WebSocket
+ws = WebSocket.connect(sys.argv[1])
+connection = ws.OnClose.Connect(lambda: None)
+ended = threading.Event()
+def end():
+    ended.wait()
+    # The main thread waits by now, as far as that can be told; if it does not, nothing is tested.
+    time.sleep(0.2)
+    {ends}
+    time.sleep(1000)
+threading.Thread(target=end, daemon=True).start()
+ended.set()
+""",
+        echo.url,
+        timeout=15,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 0), outcome

@@ -312,6 +312,8 @@ class LoopReactor:
         """Starts to connect; ``future`` gets None or the exception. The handle may be used before."""
     def is_forked(self) -> bool:
         """Whether this is the child of a fork, in which nothing happens any more."""
+    def end_handler(self, timeout: float) -> None:
+        """Ends what a handler runs here on another thread, by an exception, and waits for that ``timeout`` seconds."""
     def open_count(self) -> int:
         """How many connections have a socket."""
     def close_all(self, timeout: float) -> None:
@@ -323,8 +325,8 @@ def connect(options: Options, hooks: Any, daemon: bool) -> Handle:
 def keepers() -> int:
     """How many open sockets with a handler keep the program alive."""
 
-def wait_for_keepers() -> None:
-    """Waits for a moment, or until something happens that may leave no keeper. Signals are looked after."""
+def watch_keepers(changed: Callable[[], Any]) -> None:
+    """Has ``changed`` called whenever an open socket may have stopped to keep the program alive."""
 
 def shut_down(timeout: float, *, last: bool = False) -> None:
     """Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.

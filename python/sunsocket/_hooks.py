@@ -12,17 +12,14 @@ from . import _lifetime, _log, _pieces
 def failed(error: BaseException, handler: Any) -> None:
     """A handler raised: it is reported and disturbs nothing else. SystemExit and Ctrl-C end the program."""
     if isinstance(error, _lifetime.ProgramEnded):
-        _log.logger.warning(
-            "the handler %s still ran when the program had ended; it was stopped", _log.describe(handler)
-        )
+        _log.still_ran(handler)
         return
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         # A handler runs on the dispatcher's thread: to end the program is the main thread's.
         _lifetime.end()
         if isinstance(error, KeyboardInterrupt):
             return
-    what = _log.describe(handler) if handler is not None else "delivering a message"
-    _log.logger.error("the handler %s raised", what, exc_info=(type(error), error, error.__traceback__))
+    _log.failed(error, handler)
 
 
 def returned(result: Any, handler: Any) -> None:

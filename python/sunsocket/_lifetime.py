@@ -19,6 +19,8 @@ from . import _core
 CLOSE_TIMEOUT = 10.0
 
 _registered = False
+#: Set when an open socket may have stopped to keep the program alive.
+_changed = threading.Event()
 #: A handler has asked for the program's end: what is open does not keep it alive any more.
 _ending = False
 
@@ -52,6 +54,7 @@ def end() -> None:
     """Ends the program as Ctrl-C does, from any thread."""
     global _ending
     _ending = True
+    _changed.set()
     # Not `interrupt_main`, which leaves a main thread that sleeps in the system asleep.
     if callable(signal.getsignal(signal.SIGINT)):
         signal.pthread_kill(cast(int, threading.main_thread().ident), signal.SIGINT)
@@ -61,8 +64,10 @@ def _wait() -> None:
     # A Ctrl-C that nobody caught has ended the main thread: it was meant for the whole program.
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     try:
+        _core.watch_keepers(_changed.set)
         while not (interrupted or _ending) and _core.keepers():
-            _core.wait_for_keepers()
+            _changed.wait()
+            _changed.clear()
     except KeyboardInterrupt:
         _core.shut_down(CLOSE_TIMEOUT)
 

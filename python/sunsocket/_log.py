@@ -15,6 +15,17 @@ def describe(handler: Any) -> str:
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else str(name)
 
 
+def failed(error: BaseException, handler: Any) -> None:
+    """A handler raised, or delivering a message did."""
+    what = describe(handler) if handler is not None else "delivering a message"
+    logger.error("the handler %s raised", what, exc_info=(type(error), error, error.__traceback__))
+
+
+def still_ran(handler: Any) -> None:
+    """A handler was ended, because the program had."""
+    logger.warning("the handler %s still ran when the program had ended; it was stopped", describe(handler))
+
+
 def busy(handler: Any, seconds: float) -> None:
     """A handler ran so long that the guardian had to answer in its place."""
     logger.warning(

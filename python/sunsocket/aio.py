@@ -14,14 +14,17 @@ The loop watches one descriptor and runs handlers itself: no thread is on a mess
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import inspect
+import threading
+import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
-from . import _core, _log, _options, _pieces
+from . import _core, _lifetime, _log, _options, _pieces
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
@@ -53,11 +56,12 @@ class _LoopHooks:
         assert loop is not None, "called by a loop that is not there"
         return loop
 
-    def start(self, until_shutdown: object) -> None:
-        """Has the loop watch the reactor; it keeps ``until_shutdown`` alive as long."""
-        self.loop.add_reader(self.reactor.fileno(), self._process, until_shutdown)
+    def start(self) -> None:
+        """Has the loop watch the reactor, and is told when the loop ends: it keeps what it calls back alive as long."""
+        self.loop.add_reader(self.reactor.fileno(), _Reader(self, _stop_before_close(self)))
 
-    def _process(self, _: object = None) -> None:
+    def process(self) -> None:
+        """Reads, runs handlers, writes."""
         away = self.reactor.process()
         if away is not None:
             _log.logger.warning(
@@ -72,8 +76,15 @@ class _LoopHooks:
             # Not from here, in the middle of other handlers.
             self.loop.call_soon(_raise, error)
             return
+        if isinstance(error, _lifetime.ProgramEnded):
+            _log.still_ran(handler)
+            return
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            _log.failed(error, handler)
+            return
         what = _log.describe(handler) if handler is not None else "delivering a message"
-        self.loop.call_exception_handler({"message": f"the handler {what} raised", "exception": error})
+        loop.call_exception_handler({"message": f"the handler {what} raised", "exception": error})
 
     def returned(self, result: Any, handler: Any) -> None:
         """A coroutine function's call: a task of its own."""
@@ -118,13 +129,63 @@ class _LoopHooks:
     dropped = staticmethod(_log.dropped)
 
     def stop(self) -> None:
-        """The loop is about to close: what is open is dropped, and OnClose fires for it."""
-        loop = self.loop
+        """The loop ends: what is open is told so (1001) and dropped, and OnClose fires for it."""
+        if self.stopped or self.reactor.is_forked():
+            # The child of a fork shares what its parent's loop watches, and leaves it alone.
+            return
         self.stopped = True
-        _hooks.pop(loop, None)
-        loop.remove_reader(self.reactor.fileno())
+        loop = self._loop()
+        if loop is not None:
+            _hooks.pop(loop, None)
+            if not loop.is_closed():
+                loop.remove_reader(self.reactor.fileno())
         self.reactor.close_all(0)
         self.reactor.process()
+
+    def leave(self) -> None:
+        """The program ends, and the loop did not before."""
+        loop = self._loop()
+        if loop is None or not loop.is_running():
+            self.stop()
+            return
+        # It runs on a daemon thread, which CPython ends inside its next call, and with it the process if there is Rust
+        # below that. So it has to be in no call of ours, and stays so for as long as the program's end takes.
+        self.reactor.end_handler(_REST)
+        rests = threading.Event()
+        loop.call_soon_threadsafe(_rest, rests)
+        rests.wait(_REST)
+        self.reactor.close_all(0)
+
+
+#: How long a loop on a daemon thread may take to come to rest at the program's end, and how long it rests, in seconds.
+_REST = 1.0
+
+
+def _rest(rests: threading.Event) -> None:
+    rests.set()
+    time.sleep(_REST)
+
+
+def _leave_all() -> None:
+    for hooks in list(_hooks.values()):
+        hooks.leave()
+
+
+atexit.register(_leave_all)
+
+
+class _Reader:
+    """What a loop calls when the reactor has something to do. It goes when the loop lets go of it, by whatever way."""
+
+    def __init__(self, hooks: _LoopHooks, until_shutdown: object) -> None:
+        self._hooks = hooks
+        self._until_shutdown = until_shutdown
+
+    def __call__(self) -> None:
+        self._hooks.process()
+
+    def __del__(self) -> None:
+        self._hooks.stop()
 
 
 def _raise(error: BaseException) -> None:
@@ -174,16 +235,15 @@ def _hooks_of(loop: asyncio.AbstractEventLoop) -> _LoopHooks:
     hooks = _hooks.get(loop)
     if hooks is None:
         hooks = _hooks[loop] = _LoopHooks(loop)
-        # Kept alive by the loop: a generator that is dropped is closed early.
-        hooks.start(_stop_before_close(hooks))
+        hooks.start()
     return hooks
 
 
 def _stop_before_close(hooks: _LoopHooks) -> AsyncIterator[None]:
-    """Has the loop let go of our descriptor when it closes.
+    """Is told of the orderly end of a loop, before it closes.
 
-    ``shutdown_asyncgens`` runs in every orderly end of a loop: an asynchronous generator that waits for it is the way
-    to be told that asyncio and uvloop share.
+    ``shutdown_asyncgens`` runs there: an asynchronous generator that waits for it is the way to be told that asyncio
+    and uvloop share. It is closed early when it is dropped.
     """
 
     async def until_shutdown() -> AsyncIterator[None]:

@@ -67,3 +67,17 @@ pub(crate) fn deliver_ready(py: Python<'_>, reactor: &Reactor) -> bool {
     paused.iter().for_each(Connection::request_delivery);
     all
 }
+
+/// Raises `_lifetime.ProgramEnded` in the thread. Not where this one is traced: until the other takes the exception,
+/// CPython 3.11 comes no further here.
+pub(crate) fn end_handler(py: Python<'_>, ident: u64) {
+    let trace = py.import("sys").and_then(|sys| sys.call_method0("gettrace"));
+    if !trace.is_ok_and(|trace| trace.is_none()) {
+        return;
+    }
+    let Ok(kind) = py.import("sunsocket._lifetime").and_then(|module| module.getattr("ProgramEnded")) else {
+        return;
+    };
+    // SAFETY: the GIL is held and the class is alive; a thread that is gone by now is not found.
+    unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident as std::ffi::c_long, kind.as_ptr()) };
+}

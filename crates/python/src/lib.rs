@@ -11,6 +11,7 @@ mod driving;
 mod errors;
 mod exported;
 mod fairness;
+mod keepers;
 mod locking;
 mod loops;
 mod options;
@@ -34,6 +35,8 @@ mod _core {
     #[pymodule_export]
     use super::delivery::Handle;
     #[pymodule_export]
+    use super::keepers::watch_keepers;
+    #[pymodule_export]
     use super::loops::reactor::LoopReactor;
     #[pymodule_export]
     use super::options::Options;
@@ -44,7 +47,7 @@ mod _core {
     #[pymodule_export]
     use super::threads::connecting::connect;
     #[pymodule_export]
-    use super::threads::dispatcher::{after_fork_in_child, keepers, shut_down, wait_for_keepers};
+    use super::threads::dispatcher::{after_fork_in_child, keepers, shut_down};
 
     use pyo3::prelude::*;
 

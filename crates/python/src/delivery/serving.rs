@@ -77,6 +77,7 @@ impl Delivery {
         let closed_before = self.glance.close_fires();
         let served = self.serve(py, asker, turn);
         drop(ends);
+        self.tell_if_idle(py);
         match served {
             Served::Some => self.connection.request_delivery(),
             Served::All if self.glance.close_fires() => self.has_ended(closed_before),

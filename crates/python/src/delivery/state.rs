@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use sunsocket_net::{Connection, Glance, ListenerId, Outcome, State, Takers, Ticket, Which};
 
 use super::waiter::{Value, Waiter};
-use crate::errors;
 use crate::locking::lock;
 use crate::loops::futures::{Future, Futures};
+use crate::{errors, keepers};
 
 /// The program's function.
 pub(crate) type Handler = Arc<Py<PyAny>>;
@@ -101,6 +101,9 @@ impl Delivery {
         self.update_interest();
         // Dropped after the locks: it may run the program's code.
         drop(removed);
+        if keepers::are_watched() {
+            Python::attach(|py| self.tell_if_idle(py));
+        }
     }
 
     pub(crate) fn is_connected(&self, which: Which, id: ListenerId) -> bool {
@@ -215,6 +218,18 @@ impl Delivery {
     }
 
     // ---- the end
+
+    /// Whether this socket keeps the program alive: it is open, and has a handler.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        !self.daemon && self.has_handler() && self.connection.state() != State::Closed
+    }
+
+    /// To be called when that may have changed.
+    pub(super) fn tell_if_idle(&self, py: Python<'_>) {
+        if keepers::are_watched() && !self.keeps_alive() {
+            keepers::tell(py);
+        }
+    }
 
     /// Whether nothing will happen any more in this process.
     pub(crate) fn is_over(&self) -> bool {

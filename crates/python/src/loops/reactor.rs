@@ -1,7 +1,10 @@
 //! The reactor that a foreign loop turns: the loop watches one descriptor and calls `process`.
 
+use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -9,7 +12,7 @@ use sunsocket_net::{Reactor, Role};
 
 use super::futures::{self, Future};
 use crate::delivery::{Delivery, Handle};
-use crate::driving::{deliver_ready, turn};
+use crate::driving::{deliver_ready, end_handler, turn};
 use crate::locking::lock;
 use crate::options::Options;
 use crate::{errors, fairness};
@@ -18,6 +21,30 @@ use crate::{errors, fairness};
 #[pyclass(frozen, module = "sunsocket._core", weakref)]
 pub(crate) struct LoopReactor {
     reactor: Arc<Reactor>,
+    /// The thread that is in `process`, as `threading.get_ident` has it; 0: none is.
+    busy: AtomicU64,
+}
+
+/// Ends with `process`, by whatever way.
+struct Busy<'a>(&'a AtomicU64, u64);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.store(self.1, Ordering::SeqCst);
+    }
+}
+
+thread_local! {
+    /// `threading.get_ident`, once it was asked for.
+    static IDENT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn ident(py: Python<'_>) -> u64 {
+    if IDENT.get() == 0 {
+        let own = py.import("threading").and_then(|threading| threading.call_method0("get_ident")?.extract());
+        IDENT.set(own.unwrap_or(0));
+    }
+    IDENT.get()
 }
 
 #[pymethods]
@@ -25,7 +52,7 @@ impl LoopReactor {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         let reactor = Reactor::new(Role::Foreign).map_err(|error| errors::no_reactor(py, &error))?;
-        Ok(Self { reactor })
+        Ok(Self { reactor, busy: AtomicU64::new(0) })
     }
 
     /// The descriptor to watch for reading.
@@ -38,6 +65,8 @@ impl LoopReactor {
     /// Returns:
     ///     The seconds for which the loop was away, if the guardian had to stand in; otherwise None.
     fn process(&self, py: Python<'_>) -> Option<f64> {
+        let outer = self.busy.swap(ident(py), Ordering::SeqCst);
+        let _busy = Busy(&self.busy, outer);
         let report = self.reactor.take_busy_report();
         fairness::end();
         let since = Instant::now();
@@ -69,6 +98,25 @@ impl LoopReactor {
         // It may have ended before the future was there.
         delivery.connection.request_delivery();
         Ok(Handle(delivery))
+    }
+
+    /// Ends what a handler runs here on another thread, by an exception, and waits for that ``timeout`` seconds.
+    fn end_handler(&self, py: Python<'_>, timeout: f64) {
+        let now = Instant::now();
+        let until = now + Duration::try_from_secs_f64(timeout).unwrap_or_default();
+        let mut again = now;
+        while Instant::now() < until {
+            let busy = self.busy.load(Ordering::SeqCst);
+            if busy == 0 || busy == ident(py) {
+                return;
+            }
+            // Again and again: behind one handler there may be others.
+            if Instant::now() >= again {
+                end_handler(py, busy);
+                again = Instant::now() + Duration::from_millis(200);
+            }
+            py.detach(|| thread::sleep(Duration::from_millis(1)));
+        }
     }
 
     /// Whether this is the child of a fork, in which nothing happens any more.

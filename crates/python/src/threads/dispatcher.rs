@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use sunsocket_net::{Error, ErrorKind, Reactor, Role, State};
+use sunsocket_net::{Error, ErrorKind, Reactor, Role};
 
 use crate::delivery::Delivery;
-use crate::driving::{deliver_ready, turn};
+use crate::driving::{deliver_ready, end_handler, turn};
 use crate::errors;
 use crate::locking::lock;
 
@@ -92,10 +92,6 @@ fn current() -> Option<Arc<Reactor>> {
     lock(&DISPATCHER).as_ref().map(|dispatcher| Arc::clone(&dispatcher.reactor))
 }
 
-fn is_keeper(delivery: &Delivery) -> bool {
-    !delivery.daemon && delivery.has_handler() && delivery.connection.state() != State::Closed
-}
-
 /// How many open sockets with a handler keep the program alive.
 #[pyfunction]
 pub(crate) fn keepers() -> usize {
@@ -104,15 +100,8 @@ pub(crate) fn keepers() -> usize {
     connections
         .iter()
         .filter_map(|connection| Delivery::of(connection))
-        .filter(|each| is_keeper(each))
+        .filter(|each| each.keeps_alive())
         .count()
-}
-
-/// Waits for a moment, or until something happens that may leave no keeper. Signals are looked after.
-#[pyfunction]
-pub(crate) fn wait_for_keepers(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| thread::sleep(Duration::from_millis(20)));
-    py.check_signals()
 }
 
 /// Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.
@@ -138,7 +127,7 @@ pub(crate) fn shut_down(py: Python<'_>, timeout: f64, last: bool) {
             if !finishes(&dispatcher.reactor, &thread, timeout.max(1.0)) {
                 // One that runs Python code would be cut off in the middle of ours when the interpreter is gone, and abort
                 // the process: it is ended by an exception. One that sleeps in the system is left asleep.
-                end_handler(dispatcher.ident.load(Ordering::SeqCst));
+                Python::attach(|py| end_handler(py, dispatcher.ident.load(Ordering::SeqCst)));
                 finishes(&dispatcher.reactor, &thread, 1.0);
             }
             if thread.is_finished() {
@@ -157,23 +146,6 @@ fn finishes(reactor: &Reactor, thread: &JoinHandle<()>, seconds: f64) -> bool {
         thread::sleep(Duration::from_millis(1));
     }
     thread.is_finished()
-}
-
-/// Raises `_lifetime.ProgramEnded` in the thread. Not where this one is traced: until the other takes the exception,
-/// CPython 3.11 comes no further here.
-fn end_handler(ident: u64) {
-    Python::attach(|py| {
-        let trace = py.import("sys").and_then(|sys| sys.call_method0("gettrace"));
-        if !trace.is_ok_and(|trace| trace.is_none()) {
-            return;
-        }
-        let Ok(kind) = py.import("sunsocket._lifetime").and_then(|module| module.getattr("ProgramEnded"))
-        else {
-            return;
-        };
-        // SAFETY: the GIL is held and the class is alive; a thread that is gone by now is not found.
-        unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident as std::ffi::c_long, kind.as_ptr()) };
-    });
 }
 
 /// The child of a fork: the thread and its reactor stayed in the parent.
