@@ -133,17 +133,31 @@ class Peer:
 
 
 class RawServer:
-    """Runs ``script`` with each client, on a thread for each."""
+    """Runs ``script`` with each client, on a thread for each.
+
+    ``receive_buffer`` is what the kernel may hold of what the script has not read, in bytes: little, where a client
+    is to find that its bytes do not leave.
+    """
 
     def __init__(
-        self, script: Callable[[Peer], None], *, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        script: Callable[[Peer], None],
+        *,
+        context: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        receive_buffer: int | None = None,
     ) -> None:
         self.script = script
         self.context = context
         self.failures: list[BaseException] = []
         self.peers: list[socket.socket] = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family)
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        if receive_buffer is not None:
+            # Before it listens: connections inherit it.
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.listener.bind((host, 0))
+        self.listener.listen()
         self.port = self.listener.getsockname()[1]
         self.threads: list[threading.Thread] = []
         self._listing = threading.Lock()
