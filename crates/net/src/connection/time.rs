@@ -43,12 +43,12 @@ impl Connection {
 
     fn expire(self: &Arc<Self>, now: Instant) {
         let Some(mut half) = self.send_half() else { return };
-        let queued = if half.session.asks_what_is_queued() {
+        let heard = self.reactor.moment(self.heard.load(Ordering::SeqCst)).unwrap_or(now);
+        let queued = if half.session.asks_what_is_queued(now, heard) {
             half.source.as_ref().and_then(|source: &Source| unsent_in_kernel(source.fd()).ok())
         } else {
             None
         };
-        let heard = self.reactor.moment(self.heard.load(Ordering::SeqCst)).unwrap_or(now);
         let reading = !self.word.get().is_paused();
         match half.session.expire(now, heard, reading, queued) {
             Expired::Nothing => {}

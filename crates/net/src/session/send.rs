@@ -307,9 +307,12 @@ impl Sending {
 
     // ---- time
 
-    /// Whether it matters at the next deadline what the operating system holds of our bytes.
-    pub(crate) fn asks_what_is_queued(&self) -> bool {
-        self.closing.is_some() || self.keep_alive.is_waiting()
+    /// Whether it matters now what the operating system holds of our bytes: while the connection closes, when a pong is
+    /// due, and when a ping is, for what lies in front of the ping is what the first look at its pong is compared with.
+    /// `heard`: when the last byte came.
+    pub(crate) fn asks_what_is_queued(&mut self, now: Instant, heard: Instant) -> bool {
+        self.keep_alive.heard(heard);
+        self.closing.is_some() || self.keep_alive.deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// A deadline has come, perhaps. `heard`: when the last byte came. `reading`: false while it is we who do not read.
@@ -355,5 +358,34 @@ impl Sending {
     /// Gives back what a connection at rest does not need.
     pub(crate) fn rest(&mut self) {
         self.outbox.shrink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Lets the deadline at `now` pass; the operating system holds `queued` bytes, where it is asked for them.
+    fn expire(session: &mut Sending, now: Instant, heard: Instant, queued: usize) -> Expired {
+        let queued = session.asks_what_is_queued(now, heard).then_some(queued);
+        session.expire(now, heard, true, queued)
+    }
+
+    #[test]
+    fn a_ping_behind_bytes_that_still_leave_the_kernel_is_not_lost() {
+        let start = Instant::now();
+        let mut options = ConnectOptions::new("ws://localhost/").expect("an address");
+        options.ping_interval = Some(SECOND);
+        options.ping_timeout = Some(2 * SECOND);
+        let mut session = Sending::new(&options, start);
+
+        assert!(matches!(expire(&mut session, start + SECOND, start, 1000), Expired::Pinged));
+        assert!(matches!(expire(&mut session, start + 3 * SECOND, start, 900), Expired::Nothing));
+        assert!(matches!(expire(&mut session, start + 5 * SECOND, start, 800), Expired::Nothing));
+        assert!(matches!(expire(&mut session, start + 7 * SECOND, start, 800), Expired::NoPong(_)));
     }
 }
