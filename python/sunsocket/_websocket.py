@@ -70,9 +70,10 @@ class WebSocket(Base):
             tls: A :class:`sunsocket.TLS`: certificates and host names of ``wss``.
             compression: "deflate" (the default), a :class:`sunsocket.Deflate`, or None to offer none.
             open_timeout: Seconds for DNS, TCP, TLS and the opening handshake together; None waits for ever. Default 10.
-            close_timeout: Seconds for the closing handshake before TCP is cut. Default 10.
+            close_timeout: Seconds in which nothing moves during the closing handshake before TCP is cut. Default 10.
             ping_interval: Seconds of silence after which a ping is sent; None sends none. Default 20.
-            ping_timeout: Seconds for the pong before the connection counts as lost; None waits for ever. Default 20.
+            ping_timeout: Seconds for the pong, or anything else that moves, before the connection counts as lost; None
+                waits for ever. Default 20.
             max_message_size: Bytes of the largest message accepted; None accepts any. Default 64 MiB.
             max_fragment_size: Bytes of the largest frame accepted, as it is on the wire; None (the default) sets none.
             max_held: Messages and bytes that are held while nobody takes them. Default ``(1024, 16 MiB)``.
@@ -143,4 +144,5 @@ class WebSocket(Base):
     ) -> None:
         """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
         self.Close()
-        self._wait_closed(self._close_timeout + 5)
+        # The engine cuts TCP when nothing moves for ``close_timeout``: until then what was sent still leaves.
+        self._wait_closed(None)

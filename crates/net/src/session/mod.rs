@@ -16,6 +16,8 @@ pub(crate) mod pieces;
 pub(crate) mod receive;
 pub(crate) mod send;
 mod sending_pieces;
+#[cfg(test)]
+mod tests;
 pub(crate) mod word;
 
 pub(crate) use self::receive::Receiving;
