@@ -336,11 +336,6 @@ impl Socket {
         handshake::address(&self.delivery.connection, |handshake| handshake.remote_address)
     }
 
-    #[getter]
-    fn _close_timeout(&self) -> f64 {
-        self.delivery.connection.close_timeout().as_secs_f64()
-    }
-
     // ---- for the asyncio face
 
     /// The reports of the loop that this socket belongs to; None on the thread face.
