@@ -15,17 +15,16 @@ thread_local! {
     static KEPT_HERE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer with room for exactly [`SIZE`] bytes.
+/// A buffer of [`SIZE`] bytes, with anything in them.
 pub(super) fn take() -> Vec<u8> {
-    KEPT_HERE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(SIZE))
+    KEPT_HERE.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; SIZE])
 }
 
 /// Takes the buffer out of `place`. One of another size is dropped.
 pub(super) fn give_back(place: &mut Vec<u8>) {
-    let mut buffer = mem::take(place);
-    buffer.clear();
+    let buffer = mem::take(place);
     KEPT_HERE.with_borrow_mut(|kept| {
-        if kept.len() < KEPT && buffer.capacity() == SIZE {
+        if kept.len() < KEPT && buffer.len() == SIZE {
             kept.push(buffer);
         }
     });

@@ -156,8 +156,8 @@ impl Handshake {
 
     fn receive(&mut self) -> io::Result<()> {
         let mut buffer = buffers::take();
-        let received = self.inner.reader.read_append(&mut buffer, buffers::SIZE);
-        self.incoming.extend_from_slice(&buffer);
+        let received = self.inner.reader.read(&mut buffer);
+        self.incoming.extend_from_slice(&buffer[..*received.as_ref().unwrap_or(&0)]);
         buffers::give_back(&mut buffer);
         match received {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),

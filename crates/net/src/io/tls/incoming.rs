@@ -19,8 +19,9 @@ pub(crate) struct Reader {
     shared: Arc<Shared>,
     opener: Opener,
     messages: Messages,
-    /// Bytes of the inner transport: decrypted ones, then records that have not been looked at.
+    /// Bytes of the inner transport, up to `filled`: decrypted ones, then records that have not been looked at.
     buffer: Vec<u8>,
+    filled: usize,
     /// The decrypted bytes that nobody has taken.
     plain: Range<usize>,
     /// Where the next record begins.
@@ -61,6 +62,7 @@ impl Reader {
             shared,
             opener,
             messages: Messages::new(),
+            filled: buffer.len(),
             buffer,
             plain: 0..0,
             next: 0,
@@ -126,13 +128,15 @@ impl Reader {
                     continue;
                 }
             }
-            if total > 0 && self.drained {
-                // The socket has no more, and will say when it does: asking it would cost a system call.
+            // What is read and does not fit where the caller wants it would lie here, where no poller sees it.
+            let room = (max - total).saturating_sub(self.filled - self.next);
+            if total > 0 && (self.drained || room < records::MAX_PLAIN) {
+                // The socket has no more, or will say that it has: asking it would cost a system call.
                 self.left = false;
                 self.tidy();
                 return Ok(total);
             }
-            match self.receive() {
+            match self.receive(room) {
                 Ok(0) => self.end = Some(End::Cut),
                 Ok(_) => {}
                 Err(error) if total > 0 && (is_blocked(&error) || is_interrupted(&error)) => {
@@ -172,18 +176,18 @@ impl Reader {
             self.shared.owe(|secrets| secrets.alert = Some(Alert { is_fatal: true, description }));
         }
         self.end = Some(End::Failed(invalid(error)));
-        self.next = self.buffer.len();
+        self.next = self.filled;
     }
 
     fn has_whole_record(&self) -> bool {
-        let rest = &self.buffer[self.next..];
+        let rest = &self.buffer[self.next..self.filled];
         // One that is too long is for the next read to tell.
         records::length(rest).map_or(true, |length| length.is_some_and(|length| length <= rest.len()))
     }
 
     /// Decrypts the next record and does what it says; false when it has not come whole.
     fn open_next(&mut self) -> Result<bool, Error> {
-        let rest = &mut self.buffer[self.next..];
+        let rest = &mut self.buffer[self.next..self.filled];
         let start = rest.as_ptr().addr();
         let Some(length) = records::length(rest)? else { return Ok(false) };
         let Some(record) = rest.get_mut(..length) else { return Ok(false) };
@@ -209,20 +213,22 @@ impl Reader {
         Ok(true)
     }
 
-    /// One read of the inner transport, behind the record that has begun.
-    fn receive(&mut self) -> io::Result<usize> {
-        if self.buffer.capacity() == buffers::SIZE {
-            self.buffer.drain(..self.next);
+    /// One read of the inner transport, behind the record that has begun: of about `wanted` bytes, and of a record.
+    fn receive(&mut self, wanted: usize) -> io::Result<usize> {
+        if self.buffer.len() == buffers::SIZE {
+            self.buffer.copy_within(self.next..self.filled, 0);
         } else {
             let begun = std::mem::replace(&mut self.buffer, buffers::take());
-            self.buffer.extend_from_slice(&begun[self.next..]);
+            self.buffer[..self.filled - self.next].copy_from_slice(&begun[self.next..self.filled]);
         }
+        self.filled -= self.next;
         (self.plain, self.next) = (0..0, 0);
-        let room = buffers::SIZE - self.buffer.len();
-        let received = self.inner.read_append(&mut self.buffer, room);
+        let end = self.filled.saturating_add(wanted.max(records::LONGEST)).min(buffers::SIZE);
+        let received = self.inner.read(&mut self.buffer[self.filled..end]);
         match received {
             Ok(count) => {
-                self.drained = count < room && !self.inner.has_buffered();
+                self.drained = count < end - self.filled && !self.inner.has_buffered();
+                self.filled += count;
             }
             Err(_) => self.tidy(),
         }
@@ -234,8 +240,9 @@ impl Reader {
         if !self.plain.is_empty() || self.has_whole_record() {
             return;
         }
-        let begun = self.buffer[self.next..].to_vec();
+        let begun = self.buffer[self.next..self.filled].to_vec();
         buffers::give_back(&mut self.buffer);
+        self.filled = begun.len();
         self.buffer = begun;
         (self.plain, self.next) = (0..0, 0);
     }

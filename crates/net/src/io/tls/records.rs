@@ -18,6 +18,8 @@ pub(super) const HEADER: usize = 5;
 pub(super) const MAX_PLAIN: usize = 1 << 14;
 /// The most that it takes, with what encryption may add in TLS 1.2.
 const MAX_ENCRYPTED: usize = MAX_PLAIN + 2048;
+/// The longest record, with its header.
+pub(super) const LONGEST: usize = HEADER + MAX_ENCRYPTED;
 /// Records before the limit of a key at which it is replaced.
 const MARGIN: u64 = 1 << 10;
 
