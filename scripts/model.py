@@ -31,6 +31,12 @@ class Bug(NamedTuple):
 
 BUGS = [
     Bug(
+        "an answer that came during a step of connecting is forgotten",
+        "connection/connecting.rs",
+        "Ok(()) if self.answered.load(Ordering::SeqCst) => continue,",
+        "Ok(()) if false => continue,",
+    ),
+    Bug(
         "asleep is set, but the queues are not looked at again",
         "reactor/turn.rs",
         "let timeout = if has_work() { Some(Duration::ZERO) } else { self.patience(until, start) };",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shuttle::thread::JoinHandle;
 use sunsocket_wire::{Headers, Message, MessageKind};
 
-use crate::connect::Connected;
+use crate::connect::{ASKS, Connected};
 use crate::connection::{Connection, Reactor};
 use crate::drive::leader::Waited;
 use crate::handshake::Handshake;
@@ -82,6 +82,14 @@ impl World {
         connection.opened(Connected { transport, handshake, leftover: Vec::new() }, false);
         self.connections.push(Arc::clone(&connection));
         (connection, Peer { pipe })
+    }
+
+    /// A connection whose attempt waits for the answer of another thread, and then fails.
+    pub(crate) fn ask(&mut self) -> Arc<Connection> {
+        let options = ConnectOptions::new(&format!("ws://{ASKS}/")).expect("a good URL");
+        let connection = self.reactor.connect(options).expect("nothing can fail");
+        self.connections.push(Arc::clone(&connection));
+        connection
     }
 
     /// Starts the guardian, as connecting does.

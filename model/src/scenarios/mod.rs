@@ -4,6 +4,7 @@
 //! to it waits for ever. So a message that is lost is a deadlock, one that comes twice or out of order fails an
 //! assertion, and both are found by shuttle in the order of steps that leads there.
 
+mod connecting;
 mod ending;
 mod guarding;
 mod looping;
@@ -51,6 +52,8 @@ pub const ALL: &[Scenario] = &[
     ("all_close_at_once", ending::all_close_at_once),
     ("the_owner_delivers_while_another_pulls", receiving::the_owner_delivers_while_another_pulls),
     ("a_thread_that_waited_long_goes", receiving::a_thread_that_waited_long_goes),
+    ("answers_come_to_attempts", connecting::answers_come_to_attempts),
+    ("answers_come_to_attempts_of_a_loop", connecting::answers_come_to_attempts_of_a_loop),
     ("the_guardian_stands_in_for_a_handler", guarding::the_guardian_stands_in_for_a_handler),
     ("the_guardian_stands_in_for_a_loop", guarding::the_guardian_stands_in_for_a_loop),
     (

@@ -99,6 +99,9 @@ impl Poller {
 
     pub(crate) fn set_alarm(&self, at: Instant) {
         lock(&self.state).alarm = Some(at);
+        if at <= Instant::now() {
+            self.bell.ring();
+        }
     }
 
     fn look(&self, take: bool) -> Vec<Readiness> {
