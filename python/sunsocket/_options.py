@@ -84,42 +84,42 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
     for name in options:
         if name not in DEFAULTS:
             raise TypeError(f"connect() has no option {name!r}; it has {', '.join(sorted(DEFAULTS))}")
-    values = {**DEFAULTS, **options}
-    if values["proxy"] is not None:
-        raise ValueError(f"proxy={values['proxy']!r}: proxies cannot be used in this version; leave it out")
-    tls = values["tls"] if values["tls"] is not None else TLS()
+    fields = dict(_DEFAULT_FIELDS)
+    for name, value in options.items():
+        fields.update(_fields(name, value))
+    return _core.Options(url, **fields)
+
+
+def _fields(name: str, value: Any) -> dict[str, Any]:
+    """What the engine is given for one option."""
+    if name == "tls":
+        return _tls(value)
+    if name == "proxy":
+        if value is not None:
+            raise ValueError(f"proxy={value!r}: proxies cannot be used in this version; leave it out")
+        return {}
+    return {name: _CHECKS[name](value)}
+
+
+def _tls(tls: Any) -> dict[str, Any]:
+    tls = tls if tls is not None else TLS()
     if not isinstance(tls, TLS):
         raise TypeError(f"tls is a sunsocket.TLS(...), not {type(tls).__name__}")
-    high, low = _pair("write_limit", values["write_limit"])
+    return {
+        "ca_file": _path("ca_file", tls.ca_file),
+        "ca_data": _data("ca_data", tls.ca_data),
+        "cert_file": _path("cert_file", tls.cert_file),
+        "key_file": _path("key_file", tls.key_file),
+        "server_hostname": _text("server_hostname", tls.server_hostname),
+        "verify": _flag("verify", tls.verify),
+    }
+
+
+def _write_limit(value: Any) -> tuple[int, int]:
+    high, low = _pair("write_limit", value)
     if low > high:
         raise ValueError(f"write_limit is (high, low) with low <= high, not ({high}, {low})")
-    return _core.Options(
-        url,
-        headers=_headers(values["headers"]),
-        auth=_auth(values["auth"]),
-        cookies=_cookies(values["cookies"]),
-        max_redirects=check_redirects(values["max_redirects"]),
-        redirect_headers=_names("redirect_headers", values["redirect_headers"], "a header's name"),
-        subprotocols=_names("subprotocols", values["subprotocols"], "a subprotocol"),
-        origin=_text("origin", values["origin"]),
-        user_agent=_text("user_agent", values["user_agent"]) or "",
-        ca_file=_path("ca_file", tls.ca_file),
-        ca_data=_data("ca_data", tls.ca_data),
-        cert_file=_path("cert_file", tls.cert_file),
-        key_file=_path("key_file", tls.key_file),
-        server_hostname=_text("server_hostname", tls.server_hostname),
-        verify=_flag("verify", tls.verify),
-        open_timeout=_seconds("open_timeout", values["open_timeout"], optional=True),
-        close_timeout=_seconds("close_timeout", values["close_timeout"], optional=False) or 0.0,
-        ping_interval=_positive("ping_interval", values["ping_interval"]),
-        ping_timeout=_positive("ping_timeout", values["ping_timeout"]),
-        compression=_deflate.offer(values["compression"]),
-        max_message_size=_size("max_message_size", values["max_message_size"]),
-        max_fragment_size=_size("max_fragment_size", values["max_fragment_size"]),
-        max_held=_pair("max_held", values["max_held"]),
-        write_limit=(high, low),
-        resolve=_hand_over(resolver(values["resolve"])),
-    )
+    return high, low
 
 
 def _headers(headers: Any) -> list[tuple[str, str]]:
@@ -344,3 +344,31 @@ def resolver(resolve: Any) -> list[tuple[str, int, str, int]] | _resolve.Functio
         raise TypeError(f"an address, a list of addresses or None was expected, not {answer!r}")
 
     return ask
+
+
+#: How each option that is one field of the engine's is checked.
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "headers": _headers,
+    "auth": _auth,
+    "cookies": _cookies,
+    "max_redirects": check_redirects,
+    "redirect_headers": lambda value: _names("redirect_headers", value, "a header's name"),
+    "subprotocols": lambda value: _names("subprotocols", value, "a subprotocol"),
+    "origin": lambda value: _text("origin", value),
+    "user_agent": lambda value: _text("user_agent", value) or "",
+    "compression": _deflate.offer,
+    "open_timeout": lambda value: _seconds("open_timeout", value, optional=True),
+    "close_timeout": lambda value: _seconds("close_timeout", value, optional=False),
+    "ping_interval": lambda value: _positive("ping_interval", value),
+    "ping_timeout": lambda value: _positive("ping_timeout", value),
+    "max_message_size": lambda value: _size("max_message_size", value),
+    "max_fragment_size": lambda value: _size("max_fragment_size", value),
+    "max_held": lambda value: _pair("max_held", value),
+    "write_limit": _write_limit,
+    "resolve": lambda value: _hand_over(resolver(value)),
+}
+
+#: The defaults as the engine takes them: checked once, and not at every connect.
+_DEFAULT_FIELDS = {
+    field: checked for name, value in DEFAULTS.items() for field, checked in _fields(name, value).items()
+}

@@ -201,6 +201,8 @@ _T = TypeVar("_T")
 
 async def _within(timeout: float | None, future: asyncio.Future[_T], what: str) -> _T:
     """Waits for the future, and says what did not come in time."""
+    if timeout is None:
+        return await future
     try:
         async with asyncio.timeout(timeout):
             return await future

@@ -1,6 +1,7 @@
 //! Keywords of `connect`, checked in Python (`sunsocket._options`), to the engine's options.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -11,11 +12,11 @@ use crate::{errors, resolve};
 
 /// Checked options of one connect.
 #[pyclass(frozen, module = "sunsocket._core")]
-pub(crate) struct Options(ConnectOptions);
+pub(crate) struct Options(Arc<ConnectOptions>);
 
 impl Options {
-    pub(crate) fn get(&self) -> ConnectOptions {
-        self.0.clone()
+    pub(crate) fn get(&self) -> Arc<ConnectOptions> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -89,7 +90,7 @@ impl Options {
         options.write_limit = WriteLimit { high: write_limit.0, low: write_limit.1 };
         let url = options.url.to_string();
         options.resolve = resolve.map(|given| resolve::resolve(given, url)).transpose()?;
-        Ok(Self(options))
+        Ok(Self(Arc::new(options)))
     }
 }
 

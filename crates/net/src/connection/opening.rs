@@ -24,8 +24,11 @@ impl Reactor {
     ///
     /// # Errors
     /// `InvalidArgument` or `Tls` for what is known before anything is sent.
-    pub fn connect(self: &Arc<Self>, options: ConnectOptions) -> Result<Arc<Connection>, Error> {
-        let options = Arc::new(options);
+    pub fn connect(
+        self: &Arc<Self>,
+        options: impl Into<Arc<ConnectOptions>>,
+    ) -> Result<Arc<Connection>, Error> {
+        let options = options.into();
         let prepared = connect::prepare(&options)?;
         let connection = Connection::new(Arc::clone(self), &options);
         self.guardian.start(self);
@@ -40,10 +43,10 @@ impl Reactor {
     /// What failed, by kind.
     pub fn connect_here(
         self: &Arc<Self>,
-        options: ConnectOptions,
+        options: impl Into<Arc<ConnectOptions>>,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<Arc<Connection>, Error> {
-        let options = Arc::new(options);
+        let options = options.into();
         let prepared = connect::prepare(&options)?;
         let connection = Connection::new(Arc::clone(self), &options);
         self.guardian.start(self);
