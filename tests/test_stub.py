@@ -79,6 +79,7 @@ def threads() -> None:
     ws.send(b"binary", text=False)
     ws.Send(memoryview(b"view"))
     message: str | bytes = ws.recv(timeout=5)
+    messages: list[str | bytes] = ws.recv_many(limit=10, timeout=5)
     for message in ws:
         print(message, connected)
     seconds: float = ws.ping(b"x", timeout=1)
@@ -107,6 +108,7 @@ async def loop() -> None:
     ws.OnClose.Connect(lambda: print("Closed"))
     on_message.Disconnect()
     message: str | bytes = await ws.recv(timeout=5)
+    messages: list[str | bytes] = await ws.recv_many(limit=10, timeout=5)
     async for message in ws:
         print(message)
     seconds: float = await ws.ping()

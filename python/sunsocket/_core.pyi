@@ -140,6 +140,24 @@ class Socket(Pieces):
             TimeoutError: No message came in time. Nothing is lost.
             ConnectionClosed: The connection has closed, and every message from before was taken.
         """
+    def recv_many(self, limit: int | None = None, timeout: float | None = None) -> list[str | bytes]:
+        """The next messages: waits for the first, then gives all that have arrived. First come, first served.
+
+        On asyncio it is awaited. While a handler is connected, a copy of the next message that fires.
+
+        Args:
+            limit: The most messages to give, from 1 up; None gives all that are held, 65,536 at the most.
+            timeout: Seconds to wait for the first; None waits until the connection closes.
+
+        Returns:
+            One message at least, in the order in which they came.
+
+        Raises:
+            TypeError: The limit is no whole number.
+            ValueError: The limit is below 1, or the timeout negative or no number.
+            TimeoutError: No message came in time. Nothing is lost.
+            ConnectionClosed: The connection has closed, and every message from before was taken.
+        """
     def flush(self) -> None:
         """Writes out what is corked; on the thread face it waits until everything is handed to the system."""
     def abort(self) -> None:
@@ -193,6 +211,10 @@ class Socket(Pieces):
     def _send_ping(self, payload: str | Buffer, timeout: float | None) -> int: ...
     def _wait_pong(self, number: int, timeout: float | None) -> float: ...
     def _wait_closed(self, timeout: float | None) -> bool: ...
+    def _queue(self, limit: int | None = None) -> int: ...
+    def _collect(self, ticket: int) -> list[str | bytes] | None: ...
+    def _look(self, ticket: int) -> None: ...
+    def _is_others_turn(self) -> bool: ...
     def _wait_on(self, ticket: int, future: Future[Any]) -> None: ...
     def _settle(self, ticket: int, took: bool) -> None: ...
     def _forget(self, future: Future[Any]) -> None: ...

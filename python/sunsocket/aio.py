@@ -405,6 +405,36 @@ class WebSocket(Base):
             self._settle(ticket, took)
         return message
 
+    async def recv_many(  # type: ignore[override]
+        self, limit: int | None = None, timeout: float | None = None
+    ) -> list[str | bytes]:
+        """The next messages: waits for the first, then gives all that have arrived. First come, first served.
+
+        Args, results and errors are those of :meth:`sunsocket.WebSocket.recv_many`.
+        """
+        timeout = _options.check_timeout(timeout)
+        ticket = self._queue(limit)
+        took = False
+        try:
+            if self._is_others_turn():
+                await asyncio.sleep(0)
+            messages = self._collect(ticket)
+            if messages is None:
+                self._look(ticket)
+                messages = self._collect(ticket)
+            if messages is None:
+                future: asyncio.Future[Any] = self._loop_hooks.future()
+                self._wait_on(ticket, future)
+                await (future if timeout is None else _within(timeout, future, "no message came"))
+                messages = self._collect(ticket)
+                assert messages is not None, "its future had the first"
+            took = True
+            return messages
+        finally:
+            if not took:
+                # What came when the task was cancelled goes to the next one.
+                self._settle(ticket, False)
+
     def recv_streaming(self, timeout: float | None = None) -> AsyncIterator[str | bytes]:
         """The pieces of the next message as they arrive; see :meth:`sunsocket.WebSocket.recv_streaming`.
 

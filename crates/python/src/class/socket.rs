@@ -6,17 +6,19 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOverflowError, PyTimeoutError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
-use sunsocket_net::{Error, State};
+use sunsocket_net::{Error, Outcome, State};
 
 use super::pieces::Pieces;
 use super::{handshake, sending};
-use crate::delivery::{Delivery, Handle};
-use crate::errors;
+use crate::delivery::{Delivery, Handle, Looker, Value, Waiter};
 use crate::loops::futures::Future;
 use crate::loops::receiving::Receiving;
 use crate::payload::{self, Outgoing};
-use crate::threads::waiting::{check_timeout, deadline, receive, wait_until};
+use crate::threads::waiting::{check_timeout, deadline, receive, receive_many, wait_until};
+use crate::{errors, fairness};
 
+/// What `recv_many` gives at the most without a limit: more may be arriving meanwhile.
+const MOST_AT_ONCE: usize = 1 << 16;
 /// Larger messages are masked and written with the GIL released: the copy takes longer than getting it back.
 const RELEASE_FROM: usize = 64 << 10;
 /// The same where they may be compressed, which takes ten times as long.
@@ -193,6 +195,32 @@ impl Socket {
         receive(py, delivery, timeout)
     }
 
+    /// The next messages: waits for the first, then gives all that have arrived. First come, first served.
+    ///
+    /// On asyncio it is awaited. While a handler is connected, a copy of the next message that fires.
+    ///
+    /// Args:
+    ///     limit: The most messages to give, from 1 up; None gives all that are held, 65,536 at the most.
+    ///     timeout: Seconds to wait for the first; None waits until the connection closes.
+    ///
+    /// Returns:
+    ///     One message at least, in the order in which they came.
+    ///
+    /// Raises:
+    ///     TypeError: The limit is no whole number.
+    ///     ValueError: The limit is below 1, or the timeout negative or no number.
+    ///     TimeoutError: No message came in time. Nothing is lost.
+    ///     ConnectionClosed: The connection has closed, and every message from before was taken.
+    #[pyo3(signature = (limit=None, timeout=None))]
+    fn recv_many(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = batch_limit)] limit: Option<usize>,
+        timeout: Option<f64>,
+    ) -> PyResult<Vec<Py<PyAny>>> {
+        receive_many(py, &self.delivery, limit.unwrap_or(MOST_AT_ONCE), timeout)
+    }
+
     /// `timeout` is only checked: that of the wait that follows.
     fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<u64> {
         check_timeout(timeout)?;
@@ -344,6 +372,46 @@ impl Socket {
         self.delivery.is_async.then(|| self.delivery.hooks.clone_ref(py))
     }
 
+    /// A task's place in the queue, for so many messages.
+    #[pyo3(signature = (limit=None))]
+    fn _queue(&self, #[pyo3(from_py_with = batch_limit)] limit: Option<usize>) -> u64 {
+        self.delivery.connection.pull();
+        self.delivery.queue(Waiter::Paused, limit.unwrap_or(MOST_AT_ONCE)).into()
+    }
+
+    /// What the ticket was given, with which it leaves; None when it waits still.
+    fn _collect(&self, py: Python<'_>, ticket: u64) -> PyResult<Option<Vec<Py<PyAny>>>> {
+        if !self.delivery.glance.has_handlers() {
+            // Where there are, the loop brings a copy of what fires next.
+            self.delivery.look(py, Looker::Task)?;
+        }
+        match self.delivery.collect(ticket.into()) {
+            Outcome::Given((first, more)) => {
+                Ok(Some([first].into_iter().chain(more).map(|Value(message)| message).collect()))
+            }
+            Outcome::Waits => Ok(None),
+            Outcome::Ended => Err(errors::closed(py, &self.delivery.connection, None)),
+        }
+    }
+
+    /// Looks for input, for a task that finds nothing and is the first to wait.
+    fn _look(&self, ticket: u64) {
+        if self.delivery.is_first(ticket.into()) {
+            let connection = &self.delivery.connection;
+            let there = || connection.has_message() || connection.state() == State::Closed;
+            connection.reactor().look_for(fairness::rest(), &there);
+        }
+    }
+
+    /// Whether a task has gone on for so long with what was ready that others of its loop have their turn first.
+    fn _is_others_turn(&self) -> bool {
+        let is_over = fairness::is_over();
+        if is_over {
+            fairness::end();
+        }
+        is_over
+    }
+
     /// The task that holds the ticket waits by this future from now on.
     fn _wait_on(&self, py: Python<'_>, ticket: u64, future: Py<PyAny>) -> PyResult<()> {
         self.delivery.wait_on(py, ticket.into(), Future::new(future))
@@ -387,6 +455,22 @@ impl Socket {
     fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let name = slf.get_type().name()?;
         Err(PyTypeError::new_err(format!("a {name} cannot be copied or pickled: connect again")))
+    }
+}
+
+/// How many messages to give at once.
+fn batch_limit(limit: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if limit.is_none() {
+        return Ok(None);
+    }
+    let number: i128 = limit.extract().map_err(|_not_whole| {
+        PyTypeError::new_err(format!("a limit is a whole number of messages or None, not {limit:?}"))
+    })?;
+    match usize::try_from(number) {
+        Ok(limit @ 1..) => Ok(Some(limit)),
+        _ => Err(PyValueError::new_err(format!(
+            "a limit is a number of messages from 1 up, or None; not {number}"
+        ))),
     }
 }
 

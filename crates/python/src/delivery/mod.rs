@@ -5,6 +5,7 @@
 
 mod serving;
 mod state;
+mod taking;
 mod waiter;
 
 pub(crate) use serving::Looker;

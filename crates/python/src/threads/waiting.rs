@@ -9,7 +9,7 @@ use sunsocket_net::{Outcome, Ticket, Waited};
 
 use super::dispatcher;
 use crate::delivery::{Delivery, Looker, Slot, Value, Waiter};
-use crate::{errors, payload};
+use crate::errors;
 
 /// Refuses a timeout that is none, whether or not there will be anything to wait for.
 pub(crate) fn check_timeout(timeout: Option<f64>) -> PyResult<()> {
@@ -134,32 +134,52 @@ pub(crate) fn wait_for_message(
 pub(crate) fn receive(py: Python<'_>, delivery: &Delivery, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
     check_timeout(timeout)?;
     delivery.connection.pull();
-    if let Some(message) = take_at_once(py, delivery)? {
+    if let Some(message) = delivery.take_free(py)? {
         return Ok(message);
     }
-    if delivery.glance.is_free() {
-        // Once with the GIL held: next to a computing thread, getting it back costs far more than a look.
-        let until = deadline(timeout)?;
-        delivery.connection.reactor().look();
-        if let Some(message) = take_at_once(py, delivery)? {
-            return Ok(message);
-        }
-        let (Value(message), _) = Place::to_receive(delivery, 1).wait(py, until)?;
+    let until = deadline(timeout)?;
+    if look_first(delivery)
+        && let Some(message) = delivery.take_free(py)?
+    {
         return Ok(message);
     }
-    let (Value(message), _) = Place::to_receive(delivery, 1).wait(py, deadline(timeout)?)?;
+    let (Value(message), _) = Place::to_receive(delivery, 1).wait(py, until)?;
     Ok(message)
 }
 
-/// The next message, where it is held and nobody else is to be thought of.
-fn take_at_once(py: Python<'_>, delivery: &Delivery) -> PyResult<Option<Py<PyAny>>> {
-    if !delivery.glance.is_free() {
-        return Ok(None);
+/// The same with all that has arrived by then, up to `limit`.
+pub(crate) fn receive_many(
+    py: Python<'_>,
+    delivery: &Delivery,
+    limit: usize,
+    timeout: Option<f64>,
+) -> PyResult<Vec<Py<PyAny>>> {
+    check_timeout(timeout)?;
+    delivery.connection.pull();
+    let mut messages = delivery.take_free_many(py, limit)?;
+    if !messages.is_empty() {
+        return Ok(messages);
     }
-    match delivery.connection.take(|message| payload::to_object(py, &message)) {
-        Some(None) => Err(PyErr::fetch(py)),
-        message => Ok(message.flatten()),
+    let until = deadline(timeout)?;
+    if look_first(delivery) {
+        messages = delivery.take_free_many(py, limit)?;
+        if !messages.is_empty() {
+            return Ok(messages);
+        }
     }
+    let (first, more) = Place::to_receive(delivery, limit).wait(py, until)?;
+    messages.extend([first].into_iter().chain(more).map(|Value(message)| message));
+    Ok(messages)
+}
+
+/// A look at the socket, for whoever would be the first to wait. Once with the GIL held: next to a computing thread,
+/// getting it back costs far more than a look.
+fn look_first(delivery: &Delivery) -> bool {
+    let is_free = delivery.glance.is_free();
+    if is_free {
+        delivery.connection.reactor().look();
+    }
+    is_free
 }
 
 /// Waits for the close, and for what came before it to be fired.
