@@ -3,6 +3,8 @@
 //! It joins a [`Receiver`], a [`Sender`] and a [`Deflater`] and passes on what the first owes to the second. A driver that
 //! reads in one thread and sends in another holds the three apart, each behind a lock of its own.
 
+use std::fmt;
+
 use crate::deflate::{DeflateAgreed, Deflater};
 use crate::error::Violation;
 use crate::event::{Event, MessageKind, Piece};
@@ -16,7 +18,6 @@ use crate::sender::{Sender, State};
 /// names, as the type [`Receiver`] has it; then [`Client::transmit`] appends the answers that are owed to the server.
 /// [`Client::send`], [`Client::send_piece`], [`Client::ping`], [`Client::close`] and [`Client::fail`] append one frame each,
 /// at any time.
-#[derive(Debug)]
 pub struct Client {
     receiver: Receiver,
     sender: Sender,
@@ -24,6 +25,16 @@ pub struct Client {
     deflater: Option<Box<Deflater>>,
     /// Whether the message that is being sent in pieces is compressed.
     compresses_pieces: bool,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("receiver", &self.receiver)
+            .field("sender", &self.sender)
+            .field("deflater", &self.deflater)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {

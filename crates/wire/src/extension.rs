@@ -2,6 +2,9 @@
 
 use crate::headers::{Headers, is_token};
 
+/// White space as the grammar has it (RFC 9110 5.6.3). What other characters count as such elsewhere is a mistake here.
+const BLANK: [char; 2] = [' ', '\t'];
+
 /// One extension of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extension {
@@ -20,7 +23,7 @@ impl Extension {
         for line in headers.get_all("Sec-WebSocket-Extensions") {
             for item in split(line, ',') {
                 // An empty element says nothing (RFC 9110 5.6.1).
-                if !item.trim().is_empty() {
+                if !item.trim_matches(BLANK).is_empty() {
                     list.push(Self::parse(item)?);
                 }
             }
@@ -29,7 +32,7 @@ impl Extension {
     }
 
     fn parse(item: &str) -> Result<Self, String> {
-        let mut parts = split(item, ';').map(|part| part.trim_matches([' ', '\t']));
+        let mut parts = split(item, ';').map(|part| part.trim_matches(BLANK));
         let name = token(parts.next().unwrap_or_default())?;
         let parameters = parts.map(parameter).collect::<Result<_, _>>()?;
         Ok(Self { name, parameters })
@@ -40,7 +43,7 @@ fn parameter(text: &str) -> Result<(String, Option<String>), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Ok((token(text)?, None));
     };
-    let (name, value) = (token(name.trim_end())?, value.trim_start());
+    let (name, value) = (token(name.trim_end_matches(BLANK))?, value.trim_start_matches(BLANK));
     // A quoted value has to be a token once the quotes are off.
     let value = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(quoted) => unescape(quoted)?,
@@ -123,6 +126,9 @@ mod tests {
             "a b",
             "a; x=1=2",
             "a; x=\"1\\\"",
+            "a; x\u{a0}=1",
+            "a; x=\u{a0}1",
+            "a,\u{a0}",
         ] {
             assert!(parse(&[line]).is_err(), "{line}");
         }

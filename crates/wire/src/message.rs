@@ -16,14 +16,13 @@ use crate::utf8::{self, Validator};
 const FIRST_RESERVE: usize = 64 << 10;
 
 /// The message that is being received, if one is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Assembly {
     open: Option<Open>,
     /// What the next message is put into. Empty, but it may have room.
     pub(crate) spare: Vec<u8>,
 }
 
-#[derive(Debug)]
 struct Open {
     kind: MessageKind,
     compressed: bool,

@@ -46,6 +46,13 @@ fn the_debug_form_says_what_was_agreed_and_nothing_of_a_message() {
     }
     // Neither as text nor as numbers: a client's debug form may end in a log.
     assert!(!shown.contains("secret") && !shown.contains("115, 101, 99"), "{shown}");
+    for (first, payload) in [(0x01, &b"secret"[..]), (0x41, &Server::new().compress(b"secret")[..])] {
+        let mut client = Client::new(Limits::default(), Some(AGREED));
+        assert_eq!(receive(&mut client, &frame(first, payload), WHOLE), []);
+        let shown = format!("{client:?}");
+        assert!(shown.contains("partial_len: 6"), "{shown}");
+        assert!(!shown.contains("secret") && !shown.contains("115, 101, 99"), "{shown}");
+    }
 }
 
 #[test]
