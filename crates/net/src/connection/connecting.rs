@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use super::Connection;
+use super::{Connection, GivesUp};
 use crate::connect::{Attempt, Connected, Prepared, Watched};
 use crate::error::{Error, ErrorKind};
 use crate::options::ConnectOptions;
@@ -29,6 +29,15 @@ struct State {
     called_at: Option<Instant>,
 }
 
+impl GivesUp for Connecting {
+    fn give_up(&self) {
+        let attempt = lock(&self.state).attempt.take();
+        if attempt.is_some() {
+            self.leave();
+        }
+    }
+}
+
 impl Connecting {
     /// Takes the first step. The connection hears of the end.
     pub(super) fn begin(connection: &Arc<Connection>, prepared: Prepared, options: &Arc<ConnectOptions>) {
@@ -52,18 +61,10 @@ impl Connecting {
                 }),
             }
         });
-        *lock(&connection.connecting) = Some(Arc::clone(&connecting));
+        *lock(&connection.connecting) = Some(Arc::clone(&connecting) as Arc<dyn GivesUp>);
         let guest: Arc<dyn Guest> = Arc::clone(&connecting) as _;
         let _ = connecting.key.set(connection.reactor().admit(guest));
         connecting.step(now);
-    }
-
-    /// Lets go of everything. A step that has just come to its end may still report it.
-    pub(super) fn give_up(&self) {
-        let attempt = lock(&self.state).attempt.take();
-        if attempt.is_some() {
-            self.leave();
-        }
     }
 
     /// An answer has come: a step is due, and soon. From any thread.

@@ -38,8 +38,6 @@ mod receiving;
 mod sending;
 mod time;
 
-use connecting::Connecting;
-
 /// The reactor of connections.
 pub type Reactor = crate::reactor::Reactor<Connection>;
 /// While this lives, the thread that made it delivers to handlers; see [`Reactor::dispatch`].
@@ -75,8 +73,14 @@ pub struct Connection {
     handshake: OnceLock<Handshake>,
     closed: OnceLock<Closed>,
     user: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
-    /// While connecting is driven by the reactor.
-    connecting: Mutex<Option<Arc<Connecting>>>,
+    /// While connecting is driven by the reactor: what gives it up.
+    connecting: Mutex<Option<Arc<dyn GivesUp>>>,
+}
+
+/// Connecting, as far as the connection is concerned that comes of it.
+trait GivesUp: Send + Sync {
+    /// Lets go of everything. A step that has just come to its end may still report it.
+    fn give_up(&self);
 }
 
 /// Touched by who turns the reactor, and for a moment by who begins to read in pieces.

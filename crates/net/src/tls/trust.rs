@@ -7,7 +7,7 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::{der, words};
@@ -62,7 +62,7 @@ impl ServerCertVerifier for Trusted {
         match verified {
             // The library looks at a certificate's time before it looks at what the certificate may be used for.
             Err(rustls::Error::InvalidCertificate(problem))
-                if is_an_authority_s(&problem) && self.themselves.contains(end_entity) =>
+                if words::is_an_authority_s(&problem) && self.themselves.contains(end_entity) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -92,11 +92,6 @@ impl ServerCertVerifier for Trusted {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
     }
-}
-
-/// Whether what is wrong with a server's certificate is that it may sign others.
-pub(super) fn is_an_authority_s(problem: &CertificateError) -> bool {
-    matches!(problem, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }
 
 /// `verify=False`: any certificate will do, of whatever version, with whatever key.

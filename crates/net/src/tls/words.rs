@@ -6,7 +6,6 @@ use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::UnixTime;
 use sunsocket_wire::Url;
 
-use super::trust::is_an_authority_s;
 use crate::error::{Error, ErrorKind};
 
 /// What went wrong on a connection, as the error inside an [`io::Error`](std::io::Error).
@@ -43,6 +42,11 @@ pub(crate) fn explain(url: &Url, Problem(error): &Problem) -> Error {
         other => problem(other),
     };
     Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
+}
+
+/// Whether what is wrong with a server's certificate is that it may sign others.
+pub(super) fn is_an_authority_s(problem: &CertificateError) -> bool {
+    matches!(problem, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }
 
 /// The same for whatever was tried; "it" is the server.
