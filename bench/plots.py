@@ -20,10 +20,22 @@ from matplotlib import pyplot  # after the choice of what draws
 
 from bench.peers import CLIENTS
 from bench.report import Report
-from bench.table import best, cheapness, ratio
+from bench.table import best, cheapness, faces, ratio
 
 #: Bright enough on white, and told apart by those who see few colours.
-COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#9fd3c0", "#e69f00", "#f0c466", "#cc79a7", "#e3b7d0", "#555555")
+COLOURS = (
+    "#0072b2",
+    "#56b4e9",
+    "#009e73",
+    "#9fd3c0",
+    "#e69f00",
+    "#f0c466",
+    "#cc79a7",
+    "#e3b7d0",
+    "#d55e00",
+    "#f2b48c",
+    "#555555",
+)
 #: Text stays text, and the same samples give the same file.
 pyplot.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "sunsocket", "font.size": 9})
 
@@ -39,11 +51,11 @@ def draw_ratios(
 ) -> None:
     """One row for each workload, one bar for each face of ours and for the limit; 1 is the best peer."""
     workloads = [w for w in report.workloads if w.has_rate and best(report, w, "peer", script=False)]
-    faces = [client for client in report.clients if client.kind == "ours" and not client.only]
-    if not workloads or not faces:
+    ours = faces(report)
+    if not workloads or not ours:
         return
     series: list[tuple[str, list[float]]] = []
-    for face in faces:
+    for face in ours:
         bars = []
         for workload in workloads:
             row, champions = report.results[workload.name], best(report, workload, "peer", face.script)

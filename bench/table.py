@@ -153,7 +153,7 @@ def gains(report: Report, workload: Workload, mine: Pair, to: Pair) -> tuple[flo
 
 def faces(report: Report) -> list[Client]:
     """The clients of ours that stand for a face of their own."""
-    return [client for client in report.clients if client.kind == "ours" and not client.only]
+    return [client for client in report.clients if client.kind == "ours" and not client.again]
 
 
 def summary(report: Report, workloads: Sequence[Workload], kind: str) -> str:

@@ -27,6 +27,8 @@ class Client:
     lacks: frozenset[str] = frozenset()
     #: The workloads that it is for; all when empty.
     only: frozenset[str] = frozenset()
+    #: Whether it is a client once more under other conditions, and no face of its own.
+    again: bool = False
     #: Whether it may look before it sleeps (adaptive polling).
     polls: bool = True
     #: Whether it is for scripts: those are compared with one another.
@@ -51,9 +53,12 @@ def peer(name: str, module: str, style: str, imports: str, *lacks: str, **more: 
 
 #: What a thread does not do that waits for one thing at a time: listen to many connections, open some of them at once.
 ONE_AT_A_TIME = frozenset({"many", "parallel"})
+#: Where a list of messages can have more than one.
+MANY = frozenset({"pipe-256", "tls-pipe-256", "flood-64", "flood-1k", "flood-64k", "tls-flood-64k"})
 #: The same client once more is measured only where that says something.
-NO_POLL: dict[str, object] = {"polls": False, "only": frozenset({"rtt-256", "pipe-256"})}
+NO_POLL: dict[str, object] = {"again": True, "polls": False, "only": frozenset({"rtt-256", "pipe-256"})}
 ON_3_12: dict[str, object] = {
+    "again": True,
     "environment": "3.12",
     "only": frozenset({"rtt-256", "pipe-256", "flood-64", "flood-64k", "send-64"}),
 }
@@ -65,6 +70,8 @@ CLIENTS = (
     ours("threads-pull", "sunsocket_threads", "pull", quick=True, lacks=ONE_AT_A_TIME),
     ours("aio-uvloop", "sunsocket_aio", "handlers-uvloop", quick=True),
     ours("aio-uvloop-pull", "sunsocket_aio", "pull-uvloop", quick=True),
+    ours("threads-many", "sunsocket_threads", "many", quick=True, only=MANY),
+    ours("aio-uvloop-many", "sunsocket_aio", "many-uvloop", quick=True, only=MANY),
     ours("aio-asyncio", "sunsocket_aio", "handlers-asyncio"),
     ours("aio-asyncio-pull", "sunsocket_aio", "pull-asyncio"),
     ours("luau", "scripts", "sunsocket-handlers", script=True, quick=True),

@@ -50,6 +50,73 @@ def pulling(workload: Workload, send: Callable[[str], object], recv: Callable[[]
     return Traffic(start, {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape])
 
 
+def pulling_many(workload: Workload, send: Callable[[str], object], recv_many: Callable[[], list[object]]) -> Traffic:
+    """Traffic of a thread that calls ``recv_many``."""
+    text, in_flight = workload.text, workload.in_flight
+    asked = 0
+
+    def echo() -> None:
+        for _ in range(in_flight):
+            send(text)
+        left, sent = asked, in_flight
+        while left:
+            got = len(recv_many())
+            left -= got
+            for _ in range(min(got, asked - sent)):
+                send(text)
+            sent += got
+
+    def flood() -> None:
+        send(str(asked))
+        left = asked
+        while left:
+            left -= len(recv_many())
+
+    def send_only() -> None:
+        for _ in range(asked):
+            send(text)
+        send(END)
+        recv_many()
+
+    def rest() -> None:
+        recv_many()
+
+    def start(count: int) -> None:
+        nonlocal asked
+        asked = count
+
+    return Traffic(start, {"echo": echo, "flood": flood, "send": send_only, "rest": rest}[workload.shape])
+
+
+def pulling_many_task(
+    workload: Workload, send: Callable[[str], object], recv_many: Callable[[], Awaitable[list[object]]]
+) -> AsyncRun:
+    """Runs for a task that awaits ``recv_many``; ``send`` returns at once."""
+    text, in_flight = workload.text, workload.in_flight
+
+    async def echo(count: int) -> None:
+        for _ in range(in_flight):
+            send(text)
+        left, sent = count, in_flight
+        while left:
+            got = len(await recv_many())
+            left -= got
+            for _ in range(min(got, count - sent)):
+                send(text)
+            sent += got
+
+    async def flood(count: int) -> None:
+        send(str(count))
+        left = count
+        while left:
+            left -= len(await recv_many())
+
+    async def rest(_count: int) -> None:
+        await recv_many()
+
+    return {"echo": echo, "flood": flood, "rest": rest}[workload.shape]
+
+
 def pulling_task(workload: Workload, send: Callable[[str], object], recv: Callable[[], Awaitable[object]]) -> AsyncRun:
     """Runs for a task that awaits ``recv``; ``send`` returns at once."""
     text, in_flight = workload.text, workload.in_flight

@@ -1,4 +1,7 @@
-"""sunsocket for asyncio: ``handlers`` and ``pull`` (``await recv()``), each on uvloop or on asyncio's own loop."""
+"""sunsocket for asyncio, each style on uvloop or on asyncio's own loop.
+
+The styles are ``handlers``, ``pull`` (``await recv()``) and ``many`` (``await recv_many()``).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import functools
 import sys
 
-from bench.peers.loops import pulling_task
+from bench.peers.loops import pulling_many_task, pulling_task
 from bench.peers.sample import AsyncRun, Job, main_async
 from bench.programs import CA_FILE
 from bench.workloads import END, Workload
@@ -82,7 +85,8 @@ def handling(workload: Workload, ws: WebSocket) -> AsyncRun:
 
 def pulling(workload: Workload, ws: WebSocket) -> AsyncRun:
     if workload.shape != "send":
-        return pulling_task(workload, ws.Send, ws.recv)
+        many = STYLE == "many"
+        return pulling_many_task(workload, ws.Send, ws.recv_many) if many else pulling_task(workload, ws.Send, ws.recv)
     send_only = sending(workload, ws)
 
     async def run(count: int) -> None:

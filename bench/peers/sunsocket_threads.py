@@ -1,4 +1,4 @@
-"""sunsocket for threads: ``handlers`` (``OnMessage.Connect``) and ``pull`` (``recv``)."""
+"""sunsocket for threads: ``handlers`` (``OnMessage.Connect``), ``pull`` (``recv``) and ``many`` (``recv_many``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import sys
 import threading
 
-from bench.peers.loops import pulling
+from bench.peers.loops import pulling, pulling_many
 from bench.peers.sample import Job, Traffic, main
 from bench.programs import CA_FILE
 from bench.workloads import END, Workload
@@ -71,6 +71,8 @@ def handling(workload: Workload, ws: WebSocket) -> Traffic:
 
 
 def traffic(workload: Workload, ws: WebSocket) -> Traffic:
+    if sys.argv[1] == "many":
+        return pulling_many(workload, ws.Send, ws.recv_many)
     return handling(workload, ws) if sys.argv[1] == "handlers" else pulling(workload, ws.Send, ws.recv)
 
 

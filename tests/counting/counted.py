@@ -29,6 +29,7 @@ FORBIDDEN = 125
 FACES = {
     "threads, handlers": "handlers",
     "threads, recv": "pull",
+    "threads, recv_many": "many",
     "asyncio, handlers": "handlers-asyncio",
     "asyncio, recv": "pull-asyncio",
     "script": "",

@@ -51,6 +51,8 @@ BUDGETS = {
         # It looks before it gives the GIL away and waits: one poll where the answer is there by then, otherwise two.
         # Taking the GIL back may have to be waited for (futex).
         "threads, recv": Budget(calls=5.5, polls=2.1, allocations=0.7),
+        # A list is one allocation more, for however many messages there are in it.
+        "threads, recv_many": Budget(calls=5.5, polls=2.1, allocations=1.7),
         # The loop waits, and then the engine asks which socket it is.
         "asyncio, handlers": Budget(calls=4.3, polls=2.1, allocations=1.1),
         # The answer is there at the look before the task is suspended, or the task is suspended and the loop waits for
@@ -63,6 +65,7 @@ BUDGETS = {
     "send-64": {
         "threads, handlers": Budget(calls=0.3, polls=0.1, allocations=0.05),
         "threads, recv": Budget(calls=0.3, polls=0.1, allocations=0.05),
+        "threads, recv_many": Budget(calls=0.3, polls=0.1, allocations=0.05),
         "asyncio, handlers": Budget(calls=0.3, polls=0.1, allocations=0.05),
         "asyncio, recv": Budget(calls=0.3, polls=0.1, allocations=0.05),
         "script": Budget(calls=0.3, polls=0.1, allocations=1.1),
@@ -71,6 +74,7 @@ BUDGETS = {
     "flood-64": {
         "threads, handlers": Budget(calls=0.02, polls=0.01, allocations=0.01),
         "threads, recv": Budget(calls=0.02, polls=0.01, allocations=0.01),
+        "threads, recv_many": Budget(calls=0.02, polls=0.01, allocations=0.01),
         "asyncio, handlers": Budget(calls=0.02, polls=0.01, allocations=0.01),
         "asyncio, recv": Budget(calls=0.02, polls=0.01, allocations=0.01),
         "script": Budget(calls=0.02, polls=0.01, allocations=1.1),
@@ -80,6 +84,7 @@ BUDGETS = {
     "flood-64k": {
         "threads, handlers": Budget(calls=2.5, polls=1.2, allocations=2.1, faults=4),
         "threads, recv": Budget(calls=2.5, polls=1.2, allocations=2.1, faults=4),
+        "threads, recv_many": Budget(calls=2.5, polls=1.2, allocations=3, faults=4),
         "asyncio, handlers": Budget(calls=2.5, polls=1.2, allocations=2.1, faults=4),
         "asyncio, recv": Budget(calls=2.5, polls=1.2, allocations=2.1, faults=4),
         "script": Budget(calls=2.5, polls=1.2, allocations=2.5, faults=4),
@@ -89,6 +94,7 @@ BUDGETS = {
     "rtt-2m": {
         "threads, handlers": Budget(calls=40, polls=20, allocations=5, faults=600),
         "threads, recv": Budget(calls=50, polls=20, allocations=16, faults=600),
+        "threads, recv_many": Budget(calls=50, polls=20, allocations=18, faults=600),
         "asyncio, handlers": Budget(calls=40, polls=20, allocations=5, faults=600),
         "asyncio, recv": Budget(calls=40, polls=20, allocations=5, faults=600),
         "script": Budget(calls=40, polls=20, allocations=9, faults=100),
@@ -97,6 +103,7 @@ BUDGETS = {
     "tls-rtt-256": {
         "threads, handlers": Budget(calls=3.3, polls=1.1, allocations=2.2),
         "threads, recv": Budget(calls=5.5, polls=2.1, allocations=1.7),
+        "threads, recv_many": Budget(calls=5.5, polls=2.1, allocations=2.7),
         "asyncio, handlers": Budget(calls=4.3, polls=2.1, allocations=2.2),
         "asyncio, recv": Budget(calls=7.5, polls=4.2, allocations=2.2),
         "script": Budget(calls=3.3, polls=1.1, allocations=6.3),
@@ -105,6 +112,7 @@ BUDGETS = {
     "tls-flood-64k": {
         "threads, handlers": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
         "threads, recv": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
+        "threads, recv_many": Budget(calls=4, polls=1.5, allocations=3.3, faults=9),
         "asyncio, handlers": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
         "asyncio, recv": Budget(calls=4, polls=1.5, allocations=2.3, faults=5),
         "script": Budget(calls=4, polls=1.5, allocations=3, faults=5),
