@@ -321,7 +321,11 @@ impl<C: Served> Reactor<C> {
             self.alert();
         }
         if bits.has_pending_read() && !bits.has(QUEUED_READ) && self.reads.put(connection) {
-            self.alert();
+            self.wake_sleeper();
+            // While a thread pulls, reading is its business: an owner that gives way would find nothing to do.
+            if !self.leadership.is_pulled_now() {
+                self.leadership.unpark();
+            }
         }
         if bits.has(FAILING) && !bits.has(HOLDS | QUEUED_FAIL) && self.fails.put(connection) {
             self.alert();
