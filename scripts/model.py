@@ -171,7 +171,8 @@ BUGS = [
     Bug(
         "the end is due before it is there to be seen",
         "connection/ending.rs",
-        "            self.word.set_state(State::Closed);\n            // Last: whoever is told by these sees all of it.\n"
+        "            self.word.set_state(State::Closed);\n"
+        "            // Last: whoever is told by these sees all of it.\n"
         "            self.word.set(DUE_VISIT | NEWS);",
         "            self.word.set(DUE_VISIT | NEWS);\n            self.word.set_state(State::Closed);",
     ),

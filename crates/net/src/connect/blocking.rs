@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::attempt::Attempt;
-use super::{Connected, Prepared};
+use super::opened::Connected;
+use super::prepared::Prepared;
 use crate::error::{Error, in_words};
 use crate::options::ConnectOptions;
 

@@ -10,6 +10,7 @@ use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Respons
 
 use super::body::Body;
 use super::hint::hint;
+use super::opened::lost;
 use super::redirect::Route;
 use crate::error::{Error, HttpAnswer};
 use crate::io::Transport;
@@ -187,7 +188,7 @@ impl Head {
             match receive(transport, &mut self.input) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return failed(&self.cut_short(url)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(super::lost(url, &error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(url, &error))),
                 Poll::Pending => return Poll::Pending,
             }
             match self.parse(before) {

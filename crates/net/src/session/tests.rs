@@ -69,13 +69,13 @@ fn what_was_accepted_leaves_before_the_close_however_slow_the_link_is() {
     sending.close(1000, "", start);
     let mut now = start;
     while !sending.pending().is_empty() {
-        now = now + 9 * SECOND;
+        now += 9 * SECOND;
         leave(&mut sending, 10_000, now);
         assert!(matches!(expire(&mut sending, now, start, 0), Expired::Nothing));
     }
     // The kernel still holds most of it.
     for queued in [80_000, 40_000, 10_000] {
-        now = now + 10 * SECOND;
+        now += 10 * SECOND;
         assert!(matches!(expire(&mut sending, now, start, queued), Expired::Nothing), "{queued}");
     }
     assert!(matches!(expire(&mut sending, now + 10 * SECOND, start, 10_000), Expired::NotClosed));

@@ -19,10 +19,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::event::PollFlags;
 use sha1::{Digest, Sha1};
-use sunsocket_wire::Credentials;
+use sunsocket_wire::{Credentials, Url};
 
 use super::*;
-use crate::options::Resolve;
+use crate::error::{Error, ErrorKind};
+use crate::io::Transport;
+use crate::options::{ConnectOptions, Resolve};
 
 /// A thread that serves one connection.
 struct Server {
