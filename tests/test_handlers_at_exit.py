@@ -1,4 +1,7 @@
-"""Handlers that still run when the program has ended. (Programs of this file are not traced: see `dispatcher.rs`.)"""
+"""Handlers that still run when the program has ended.
+
+Programs of this file are not traced: see `end_handler` in `driving.rs`.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import pytest
 from sunsocket import _log
 from sunsocket._lifetime import ProgramEnded
 from sunsocket.aio import WebSocket, _hooks_of
-from tests.servers.raw import CLOSE
 
 HEAD = """
 import asyncio, gc, sys, threading, time, uvloop
@@ -74,44 +73,6 @@ def test_the_server_is_sent_a_close(loop, run_python, raw_server, how):
     # On a thread that is not the loop's no handler of it runs.
     assert outcome.stdout == ("" if how == "running on a daemon thread" else "closed\n")
     assert time.monotonic() - start < 10
-
-
-COMPUTES = "sum(number for number in range(10**10))"
-SLEEPS = "while True: time.sleep(0.001)"
-
-
-@pytest.mark.parametrize("statement", [COMPUTES, SLEEPS], ids=["computes", "sleeps"])
-def test_a_daemon_thread_in_a_handler_ends_with_the_program(loop, run_python, raw_server, statement):
-    def script(peer):
-        peer.accept()
-        peer.send(1, b"x")
-        assert peer.recv().opcode == CLOSE
-
-    outcome = run_python(
-        f"""
-import asyncio, sys, threading, time, uvloop
-from sunsocket.aio import WebSocket
-started = threading.Event()
-def handler(message):
-    started.set()
-    {statement}
-async def main():
-    ws = await WebSocket.connect(sys.argv[1])
-    ws.OnMessage.Connect(handler)
-    await ws.OnClose.Wait()
-def run():
-    with asyncio.Runner(loop_factory={loop.source}) as runner:
-        runner.run(main())
-threading.Thread(target=run, daemon=True).start()
-started.wait(10)
-print("end")
-""",
-        raw_server(script).url,
-        flags=(),
-        timeout=20,
-    )
-    assert (outcome.stdout, outcome.status) == ("end\n", 0), outcome
-    assert "still ran when the program had ended" in outcome.stderr
 
 
 def test_a_loop_that_runs_elsewhere_rests_while_the_program_ends(loop, echo):
