@@ -18,6 +18,9 @@ from . import _core
 #: The longest that open sockets may take to close at exit, in seconds.
 CLOSE_TIMEOUT = 10.0
 
+#: A signal that comes in right before the main thread falls asleep does not wake it: it looks this often, in seconds.
+LOOK = 1.0
+
 _registered = False
 #: Set when an open socket may have stopped to keep the program alive.
 _changed = threading.Event()
@@ -66,7 +69,7 @@ def _wait() -> None:
     try:
         _core.watch_keepers(_changed.set)
         while not (interrupted or _ending) and _core.keepers():
-            _changed.wait()
+            _changed.wait(LOOK)
             _changed.clear()
     except KeyboardInterrupt:
         _core.shut_down(CLOSE_TIMEOUT)
