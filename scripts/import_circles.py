@@ -1,7 +1,6 @@
 """Finds circles of imports among the modules of a crate: modules that cannot be read, tested or changed one by one.
 
-``python scripts/import_circles.py`` looks at each crate below. A circle is an error, unless all of its modules are in
-the one part of the crate that ``EXCEPTED`` names with a reason; then it is reported.
+``python scripts/import_circles.py`` looks at each crate below. A circle is an error.
 
 A module is a file. It imports another one where it names it in a path (``crate::a::b``, ``super::a``, or a child by its
 name after ``use``), in ``use`` or anywhere else. A path leads to the longest module that it begins with, so what a
@@ -17,8 +16,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CRATES = ["net", "luau", "python"]
-#: Where a circle is none to be broken yet: a transport may be TLS, and TLS runs over any transport.
-EXCEPTED = {"net": "io"}
 
 _COMMENTS_AND_TEXTS = re.compile(
     r"//[^\n]*|/\*.*?\*/|b?r(#*)\".*?\"\1|b?\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\\n])'", re.DOTALL
@@ -132,18 +129,13 @@ def circles_of(source: Path) -> list[list[Module]]:
     return circles({module: imports(module, path.read_text(), known) for module, path in known.items()})
 
 
-def is_excepted(crate: str, circle: list[Module]) -> bool:
-    """Whether the circle is within the part of the crate in which one may be."""
-    return all(module[:1] == (EXCEPTED.get(crate),) for module in circle)
-
-
 def main() -> int:
     failed = False
     for crate in CRATES:
         for circle in circles_of(ROOT / "crates" / crate / "src"):
             names = ", ".join("::".join(module) or "lib.rs" for module in circle)
             print(f"{crate}: {len(circle)} modules import each other in a circle: {names}", file=sys.stderr)
-            failed |= not is_excepted(crate, circle)
+            failed = True
     return 1 if failed else 0
 
 

@@ -9,6 +9,7 @@
 //!   [`Reader::owes_write`] and [`Writer::wants_write`] for a flush, and [`Writer::held`] counts what has not left.
 //! - What a transport has to tell, it tells once. What comes behind bytes (an error, the end) is kept for the next read.
 
+mod half;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -16,19 +17,12 @@ mod tls;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-pub(crate) use self::tls::Handshake;
+use rustls::client::UnbufferedClientConnection;
+
+pub(crate) use self::half::Source;
+use self::half::{ReadHalf, WriteHalf};
 use crate::sync::Arc;
 use crate::sys::socket;
-
-/// What a poller watches for a transport: the descriptor stays open for as long as this lives.
-#[derive(Clone, Debug)]
-pub(crate) struct Source(Arc<OwnedFd>);
-
-impl Source {
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 /// Both directions of a connection, while one thread has them.
 #[derive(Debug)]
@@ -79,7 +73,7 @@ impl Reader {
     /// The same, to be watched for longer than this half lives.
     pub(crate) fn source(&self) -> Source {
         match self {
-            Self::Socket(socket) => Source(Arc::clone(socket)),
+            Self::Socket(socket) => Source::new(socket),
             Self::Tls(tls) => tls.source(),
         }
     }
@@ -189,5 +183,91 @@ impl Writer {
             Self::Socket(socket) => socket::shutdown(socket.as_fd()),
             Self::Tls(tls) => tls.shutdown(),
         }
+    }
+}
+
+impl ReadHalf for Reader {
+    fn fd(&self) -> BorrowedFd<'_> {
+        Self::fd(self)
+    }
+
+    fn source(&self) -> Source {
+        Self::source(self)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::read(self, buffer)
+    }
+
+    fn has_buffered(&self) -> bool {
+        Self::has_buffered(self)
+    }
+}
+
+impl WriteHalf for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write(self, bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::write_vectored(self, pieces)
+    }
+
+    fn wants_write(&self) -> bool {
+        Self::wants_write(self)
+    }
+
+    fn held(&self) -> usize {
+        Self::held(self)
+    }
+
+    fn flush(&mut self) -> io::Result<bool> {
+        Self::flush(self)
+    }
+
+    fn shutdown_write(&mut self) {
+        Self::shutdown_write(self);
+    }
+
+    fn shutdown(&mut self) {
+        Self::shutdown(self);
+    }
+}
+
+/// A TLS handshake under way over a transport.
+#[derive(Debug)]
+pub(crate) struct Handshake(tls::Handshake);
+
+impl Handshake {
+    /// Nothing is sent yet.
+    pub(crate) fn new(inner: Transport, session: UnbufferedClientConnection) -> Self {
+        let (reader, writer) = inner.into_halves();
+        Self(tls::Handshake::new(Box::new(reader), Box::new(writer), session))
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+
+    /// Whether it waits for the descriptor to become writable; otherwise, for it to become readable.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.0.wants_write()
+    }
+
+    /// Goes on as far as it gets; true when it is over.
+    ///
+    /// # Errors
+    /// As [`tls::Handshake::step`].
+    pub(crate) fn step(&mut self) -> io::Result<bool> {
+        self.0.step()
+    }
+
+    /// The transport through TLS, after the handshake.
+    ///
+    /// # Errors
+    /// `InvalidData`, when the handshake is not over.
+    pub(crate) fn into_transport(self) -> io::Result<Transport> {
+        let (reader, writer) = self.0.into_halves()?;
+        Ok(Transport { reader: Reader::Tls(Box::new(reader)), writer: Writer::Tls(Box::new(writer)) })
     }
 }

@@ -77,7 +77,8 @@ fn a_handshake_that_is_cut_off_anywhere_is_an_error() {
         let configurations = configurations_of(is_tls13);
         for cut in (0..after_hello(&configurations).2.len()).step_by(23) {
             let (mut handshake, mut peer, flight) = after_hello(&configurations);
-            peer.socket.write_all(&flight[..cut.min(flight.len())]).expect("room");
+            // Signatures have no fixed length, so that this flight may be shorter than the one that was measured.
+            peer.socket.write_all(&flight[..cut.min(flight.len() - 1)]).expect("room");
             peer.socket.shutdown(std::net::Shutdown::Write).expect("open");
             let error = handshake.step().expect_err("cut off");
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{cut}");

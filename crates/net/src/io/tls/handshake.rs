@@ -7,15 +7,22 @@ use std::os::fd::BorrowedFd;
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 
-use super::{buffers, halves, invalid, is_blocked, records};
-use crate::io::Transport;
+use super::incoming::Reader;
+use super::outgoing::Writer;
+use super::records::{Opener, Sealer};
+use super::shared::{Secrets, Shared, invalid, is_blocked};
+use super::{buffers, records};
+use crate::io::half::{ReadHalf, WriteHalf};
+use crate::sync::atomic::AtomicBool;
+use crate::sync::{Arc, Mutex};
 
 /// Reads in search of the reason for which the server takes no more.
 const REFUSAL_READS: usize = 8;
 
 /// A TLS handshake under way over a transport.
 pub(crate) struct Handshake {
-    inner: Transport,
+    reader: Box<dyn ReadHalf>,
+    writer: Box<dyn WriteHalf>,
     session: UnbufferedClientConnection,
     /// What has come and is not done with.
     incoming: Vec<u8>,
@@ -27,7 +34,7 @@ pub(crate) struct Handshake {
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Handshake").field("reader", &self.reader).finish_non_exhaustive()
     }
 }
 
@@ -44,17 +51,21 @@ enum Next {
 
 impl Handshake {
     /// Nothing is sent yet.
-    pub(crate) fn new(inner: Transport, session: UnbufferedClientConnection) -> Self {
-        Self { inner, session, incoming: Vec::new(), offered: 0, outgoing: Vec::new(), sent: 0 }
+    pub(in crate::io) fn new(
+        reader: Box<dyn ReadHalf>,
+        writer: Box<dyn WriteHalf>,
+        session: UnbufferedClientConnection,
+    ) -> Self {
+        Self { reader, writer, session, incoming: Vec::new(), offered: 0, outgoing: Vec::new(), sent: 0 }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.inner.fd()
+        self.reader.fd()
     }
 
     /// Whether it waits for the descriptor to become writable; otherwise, for it to become readable.
     pub(crate) fn wants_write(&self) -> bool {
-        !self.outgoing.is_empty() || self.inner.writer.wants_write()
+        !self.outgoing.is_empty() || self.writer.wants_write()
     }
 
     /// Goes on as far as it gets; true when it is over.
@@ -92,13 +103,19 @@ impl Handshake {
         }
     }
 
-    /// The transport through TLS, after the handshake.
+    /// Both halves, after the handshake.
     ///
     /// # Errors
     /// `InvalidData`, when the handshake is not over.
-    pub(crate) fn into_transport(self) -> io::Result<Transport> {
-        let (secrets, kernel) = self.session.dangerous_into_kernel_connection().map_err(invalid)?;
-        halves(self.inner, secrets, kernel, self.incoming).map_err(invalid)
+    pub(in crate::io) fn into_halves(self) -> io::Result<(Reader, Writer)> {
+        let (keys, kernel) = self.session.dangerous_into_kernel_connection().map_err(invalid)?;
+        let suite = kernel.negotiated_cipher_suite();
+        let opener = Opener::new(suite, keys.rx).map_err(invalid)?;
+        let sealer = Sealer::new(suite, keys.tx).map_err(invalid)?;
+        let secrets = Mutex::new(Secrets { kernel, key_update: false, alert: None });
+        let shared = Arc::new(Shared { secrets, owed: AtomicBool::new(false) });
+        let reader = Reader::new(self.reader, Arc::clone(&shared), opener, self.incoming);
+        Ok((reader, Writer::new(self.writer, shared, sealer)))
     }
 
     /// One step of the session.
@@ -156,7 +173,7 @@ impl Handshake {
 
     fn receive(&mut self) -> io::Result<()> {
         let mut buffer = buffers::take();
-        let received = self.inner.reader.read(&mut buffer);
+        let received = self.reader.read(&mut buffer);
         self.incoming.extend_from_slice(&buffer[..*received.as_ref().unwrap_or(&0)]);
         buffers::give_back(&mut buffer);
         match received {
@@ -169,7 +186,7 @@ impl Handshake {
     /// Sends what waits; true when nothing is left.
     fn push(&mut self) -> io::Result<bool> {
         while self.sent < self.outgoing.len() {
-            match self.inner.writer.write(&self.outgoing[self.sent..]) {
+            match self.writer.write(&self.outgoing[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if is_blocked(&error) => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -178,7 +195,7 @@ impl Handshake {
         }
         self.sent = 0;
         self.outgoing = Vec::new();
-        self.inner.writer.flush()
+        self.writer.flush()
     }
 
     /// What the server said before it would take no more: an alert, most likely.

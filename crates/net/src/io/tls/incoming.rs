@@ -7,15 +7,16 @@ use std::os::fd::BorrowedFd;
 
 use rustls::{ContentType, Error};
 
+use super::buffers;
 use super::messages::{Messages, alert_for};
 use super::records::{self, Opener};
-use super::{Alert, Shared, buffers, invalid, is_blocked};
-use crate::io::Source;
+use super::shared::{Alert, Shared, invalid, is_blocked};
+use crate::io::half::{ReadHalf, Source};
 use crate::sync::Arc;
 
 /// From the transport's bytes to the program's.
 pub(crate) struct Reader {
-    inner: crate::io::Reader,
+    inner: Box<dyn ReadHalf>,
     shared: Arc<Shared>,
     opener: Opener,
     messages: Messages,
@@ -52,7 +53,7 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// `buffer`: encrypted bytes that have come already.
     pub(super) fn new(
-        inner: crate::io::Reader,
+        inner: Box<dyn ReadHalf>,
         shared: Arc<Shared>,
         opener: Opener,
         buffer: Vec<u8>,

@@ -3,7 +3,7 @@
 use rustls::{AlertDescription, ContentType, Error, InvalidMessage, PeerMisbehaved};
 
 use super::records::{Opener, unexpected};
-use super::{Alert, Shared};
+use super::shared::{Alert, Shared};
 
 /// The longest message of the handshake's kind that is put together.
 const LONGEST: usize = 1 << 16;

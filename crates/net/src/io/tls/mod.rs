@@ -14,81 +14,8 @@ mod incoming;
 mod messages;
 mod outgoing;
 pub(in crate::io) mod records;
-
-use std::io;
-
-use rustls::client::ClientConnectionData;
-use rustls::kernel::KernelConnection;
-use rustls::{AlertDescription, ExtractedSecrets};
+mod shared;
 
 pub(crate) use self::handshake::Handshake;
 pub(super) use self::incoming::Reader;
 pub(super) use self::outgoing::Writer;
-use self::records::{Opener, Sealer};
-use super::Transport;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use crate::tls::Problem;
-
-/// What both halves share.
-struct Shared {
-    secrets: Mutex<Secrets>,
-    /// `secrets` has something for the server that the writer has not taken.
-    owed: AtomicBool,
-}
-
-struct Secrets {
-    kernel: KernelConnection<ClientConnectionData>,
-    /// The server wants us to change our key.
-    key_update: bool,
-    alert: Option<Alert>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Alert {
-    is_fatal: bool,
-    description: AlertDescription,
-}
-
-impl Shared {
-    fn secrets(&self) -> MutexGuard<'_, Secrets> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn owes(&self) -> bool {
-        self.owed.load(Ordering::SeqCst)
-    }
-
-    /// Has the writer send something; `change` says what.
-    fn owe(&self, change: impl FnOnce(&mut Secrets)) {
-        let mut secrets = self.secrets();
-        change(&mut secrets);
-        self.owed.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Both halves, after a handshake. `incoming`: encrypted bytes that came behind it.
-fn halves(
-    inner: Transport,
-    ExtractedSecrets { tx, rx }: ExtractedSecrets,
-    kernel: KernelConnection<ClientConnectionData>,
-    incoming: Vec<u8>,
-) -> Result<Transport, rustls::Error> {
-    let suite = kernel.negotiated_cipher_suite();
-    let (opener, sealer) = (Opener::new(suite, rx)?, Sealer::new(suite, tx)?);
-    let secrets = Mutex::new(Secrets { kernel, key_update: false, alert: None });
-    let shared = Arc::new(Shared { secrets, owed: AtomicBool::new(false) });
-    let (reader, writer) = inner.into_halves();
-    Ok(Transport {
-        reader: super::Reader::Tls(Box::new(Reader::new(reader, Arc::clone(&shared), opener, incoming))),
-        writer: super::Writer::Tls(Box::new(Writer::new(writer, shared, sealer))),
-    })
-}
-
-fn is_blocked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-fn invalid(error: rustls::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Problem(error))
-}

@@ -8,7 +8,8 @@ use rustls::crypto::cipher::OutboundChunks;
 use rustls::{AlertDescription, ContentType};
 
 use super::records::{MAX_PLAIN, Sealer};
-use super::{Alert, Shared, invalid, is_blocked};
+use super::shared::{Alert, Shared, invalid, is_blocked};
+use crate::io::half::WriteHalf;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 
@@ -23,7 +24,7 @@ const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
 /// From the program's bytes to the transport's.
 pub(crate) struct Writer {
-    inner: crate::io::Writer,
+    inner: Box<dyn WriteHalf>,
     shared: Arc<Shared>,
     sealer: Sealer,
     /// Records that the inner transport has not taken, the first one from `sent` on.
@@ -40,7 +41,7 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(super) fn new(inner: crate::io::Writer, shared: Arc<Shared>, sealer: Sealer) -> Self {
+    pub(super) fn new(inner: Box<dyn WriteHalf>, shared: Arc<Shared>, sealer: Sealer) -> Self {
         Self { inner, shared, sealer, outgoing: VecDeque::new(), sent: 0, held: 0 }
     }
 
