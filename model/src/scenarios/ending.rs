@@ -46,6 +46,7 @@ pub fn the_last_message_then_closed() {
     for aborts in [false, true] {
         let mut world = World::new(Setting::default());
         let (connection, peer) = world.open();
+        let (other, other_peer) = world.open();
         connection.listen(true);
         let (closed, told) = (Arc::new(AtomicUsize::new(0)), Log::default());
         let (seen, heard) = (Arc::clone(&closed), told.clone());
@@ -58,6 +59,8 @@ pub fn the_last_message_then_closed() {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         });
+        // Whoever waits here turns in the owner's place, and reads while the owner delivers.
+        let waits = thread::spawn(move || assert_eq!(recv(&other), Some("end".to_owned())));
         let server = thread::spawn(move || {
             numbered("m", 2).iter().for_each(|text| peer.send(text));
             peer.close();
@@ -69,6 +72,8 @@ pub fn the_last_message_then_closed() {
         while closed.load(Ordering::SeqCst) == 0 {
             thread::yield_now();
         }
+        other_peer.send("end");
+        join(waits);
         join(server);
         drop(connection);
         world.end();
