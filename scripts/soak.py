@@ -111,7 +111,7 @@ def burst(rng: random.Random, serial: list[int]) -> list[str]:
 
 
 async def in_loop(seed: int, deadline: float) -> None:
-    rng, serial = random.Random(seed), [0]
+    rng, serial, books = random.Random(seed), [0], None
     try:
         await asyncio.sleep(rng.random())
         while time.monotonic() < deadline and not failures:
@@ -143,7 +143,7 @@ async def in_loop(seed: int, deadline: float) -> None:
             ws.Close()
             await ws.OnClose.Wait(30)
     except BaseException as error:
-        fail(f"in the loop: {error!r}")
+        fail(f"in the loop: {books and books.kind}: {error!r}")
 
 
 class Threaded:
@@ -233,7 +233,7 @@ def in_threads(seed: int, deadline: float) -> None:
 async def weather(proxies: toxic.Proxies | None, deadline: float) -> None:
     """Lets one storm after the other come and go, and leaves none behind."""
     kinds = itertools.cycle(toxic.STORMS)
-    while proxies is not None and time.monotonic() + CALM + STORM < deadline:
+    while proxies is not None and time.monotonic() + CALM + STORM < deadline and not failures:
         await asyncio.sleep(CALM)
         kind = next(kinds)
         await asyncio.to_thread(proxies.begin, kind)

@@ -37,7 +37,7 @@ impl<C: Served> Reactor<C> {
         let now = Instant::now();
         self.serve_events(turner, now);
         // After the sockets: what has arrived already is not late.
-        self.serve_timers(now);
+        self.serve_timers(turner, now);
         Ok(())
     }
 
@@ -150,8 +150,17 @@ impl<C: Served> Reactor<C> {
         self.serve_guests(turner, now);
     }
 
-    fn serve_timers(&self, now: Instant) {
-        if self.timers.first().is_none_or(|first| now < first) {
+    fn serve_timers(&self, turner: &Turner, now: Instant) {
+        let first = self.timers.first();
+        if first.is_none_or(|first| now < first) {
+            // The alarm may have gone off for a connection that has ended meanwhile: it goes off once, and the others wait.
+            let rang =
+                || (0..turner.events.len()).any(|at| matches!(turner.events.get(at), Readiness::Alarm));
+            if let Some(first) = first
+                && rang()
+            {
+                self.poller.set_alarm(first);
+            }
             return;
         }
         if lock(&self.sleep_watch).has_slept(clock::suspended()) {
