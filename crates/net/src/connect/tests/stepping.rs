@@ -244,9 +244,16 @@ fn a_function_s_answer_wakes_the_driver_and_none_leaves_the_question_open() {
 #[test]
 fn a_function_that_panics_is_an_answer() {
     let (_listener, mut options) = listener();
-    options.resolve = Some(Resolve::Function(Arc::new(|_, _| panic!("as the test wants it"))));
+    // It waits for the first step, or its answer might be there before that has asked.
+    let (go, wait) = mpsc::channel();
+    let wait = std::sync::Mutex::new(wait);
+    options.resolve = Some(Resolve::Function(Arc::new(move |_, _| {
+        let _: Result<(), _> = wait.lock().expect("not poisoned").recv();
+        panic!("as the test wants it")
+    })));
     let mut stepped = Stepped::new(options);
     assert!(stepped.step().is_none());
+    go.send(()).expect("the function waits");
     stepped.woken.recv_timeout(Duration::from_secs(10)).expect("the panic is told");
     assert_says(&failure(stepped.step()), &["resolve panicked", "example.test"]);
 }
