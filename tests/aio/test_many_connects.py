@@ -100,7 +100,8 @@ def test_what_is_cancelled_leaves_nothing(loop, scheme):
             gc.collect()
             before = descriptors_in_use(), threads()
             tasks = [asyncio.create_task(connect(url, open_timeout=None)) for _ in range(300)]
-            await until(lambda: descriptors_in_use() >= before[0] + 300)
+            # A few less: what was open before may have been about to close.
+            await until(lambda: descriptors_in_use() >= before[0] + 290)
             assert threads() <= before[1] + 1
             for task in tasks:
                 task.cancel()

@@ -119,8 +119,15 @@ def test_a_cancelled_send_leaves_nothing_behind(face, raw_server):
     if not face.is_async:
         return
 
+    over = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        # It reads nothing.
+        over.wait(30)
+
     async def test():
-        ws = await face.connect(raw_server(lambda peer: (peer.accept(), peer.wait_for_end())).url)
+        ws = await face.connect(raw_server(script).url)
         # More than the systems on both ends take.
         ws.Send(b"x" * (32 << 20))
 
@@ -136,7 +143,10 @@ def test_a_cancelled_send_leaves_nothing_behind(face, raw_server):
         assert ws._waiting == 0
         ws.abort()
 
-    face.run(test)
+    try:
+        face.run(test)
+    finally:
+        over.set()
 
 
 def test_what_is_awaited_in_another_loop_raises_at_once(face, echo):
