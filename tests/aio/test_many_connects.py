@@ -199,7 +199,9 @@ def test_a_loop_that_ends_gives_up_what_connects(listener):
 
 
 ENDS = """
-import asyncio, os, sys, time
+import asyncio, os, sys, time, warnings
+# From Python 3.12 on a fork warns of other threads.
+warnings.simplefilter("ignore", DeprecationWarning)
 from sunsocket.aio import WebSocket
 from tests.aio.conftest import until
 
