@@ -20,7 +20,7 @@ import inspect
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Coroutine, Generator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
@@ -177,7 +177,7 @@ atexit.register(_leave_all)
 class _Reader:
     """What a loop calls when the reactor has something to do. It goes when the loop lets go of it, by whatever way."""
 
-    def __init__(self, hooks: _LoopHooks, until_shutdown: object) -> None:
+    def __init__(self, hooks: _LoopHooks, until_shutdown: AsyncGenerator[None, None]) -> None:
         self._hooks = hooks
         self._until_shutdown = until_shutdown
 
@@ -186,6 +186,10 @@ class _Reader:
 
     def __del__(self) -> None:
         self._hooks.stop()
+        # Dropped as it is, it would be closed by a task, in a loop that may never run again: Python 3.13 warns of
+        # that. Where the loop itself is closing it, it is running.
+        with contextlib.suppress(StopIteration, RuntimeError):
+            self._until_shutdown.aclose().send(None)
 
 
 def _raise(error: BaseException) -> None:
@@ -241,14 +245,14 @@ def _hooks_of(loop: asyncio.AbstractEventLoop) -> _LoopHooks:
     return hooks
 
 
-def _stop_before_close(hooks: _LoopHooks) -> AsyncIterator[None]:
+def _stop_before_close(hooks: _LoopHooks) -> AsyncGenerator[None, None]:
     """Is told of the orderly end of a loop, before it closes.
 
     ``shutdown_asyncgens`` runs there: an asynchronous generator that waits for it is the way to be told that asyncio
     and uvloop share. It is closed early when it is dropped.
     """
 
-    async def until_shutdown() -> AsyncIterator[None]:
+    async def until_shutdown() -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
@@ -257,7 +261,7 @@ def _stop_before_close(hooks: _LoopHooks) -> AsyncIterator[None]:
     generator = until_shutdown()
     step = generator.__anext__()
     with contextlib.suppress(StopIteration):
-        step.send(None)  # type: ignore[attr-defined]
+        step.send(None)
     return generator
 
 
