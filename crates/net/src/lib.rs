@@ -59,7 +59,7 @@ mod sys;
 mod takers;
 mod tls;
 
-pub use connection::{Connection, Dispatch, Reactor};
+pub use connection::{Connection, Dispatch, Reactor, Taken};
 pub use drive::guardian::BusyReport;
 pub use drive::leader::Waited;
 pub use error::{Error, ErrorKind, HttpAnswer};

@@ -128,6 +128,20 @@ pub fn the_guardian_is_called_out_of_its_sleep() {
     world.end();
 }
 
+/// The same behind a loop, which does not call it: it wakes because the descriptor is readable that the loop leaves alone.
+pub fn the_guardian_wakes_when_a_loop_leaves_something_undone() {
+    let mut world = World::new(Setting { role: Role::Foreign, ..Setting::default() });
+    let (connection, peer) = world.open();
+    connection.listen(true);
+    world.guard();
+    // Long enough for the guardian's quiet looks, mostly. Nobody owns the reactor.
+    (0..40).for_each(|_| thread::yield_now());
+    peer.ping("p0");
+    assert_eq!(peer.recv_pong(), "p0");
+    drop(connection);
+    world.end();
+}
+
 /// A thread sends a stream of messages while the owner is busy with another connection's handler, which waits for the end
 /// of that stream: somebody writes it.
 pub fn a_stream_of_sends_beside_a_busy_owner() {

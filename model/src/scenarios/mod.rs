@@ -61,6 +61,10 @@ pub const ALL: &[Scenario] = &[
         guarding::the_guardian_stands_in_for_a_loop_that_went_away,
     ),
     ("the_guardian_is_called_out_of_its_sleep", guarding::the_guardian_is_called_out_of_its_sleep),
+    (
+        "the_guardian_wakes_when_a_loop_leaves_something_undone",
+        guarding::the_guardian_wakes_when_a_loop_leaves_something_undone,
+    ),
     ("a_stream_of_sends_beside_a_busy_owner", guarding::a_stream_of_sends_beside_a_busy_owner),
     ("a_flood_inside_tls_leaves_others_their_turn", receiving::a_flood_inside_tls_leaves_others_their_turn),
     ("a_burst_waits_for_who_comes_late", receiving::a_burst_waits_for_who_comes_late),

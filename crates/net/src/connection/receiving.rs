@@ -3,9 +3,10 @@
 use sunsocket_wire::Message;
 
 use super::Connection;
-use crate::session::hold::Hold;
+use crate::options::HeldLimit;
+use crate::session::hold::{Batch, Hold};
 use crate::session::word::{
-    CLOSE_TOLD, DUE_VISIT, FAILING, HOLD_FULL, HOLD_OVER, HOLDS, LISTENING, PULLED, STREAMING, State,
+    CLOSE_TOLD, DUE_VISIT, FAILING, HOLD_FULL, HOLD_OVER, HOLDS, LISTENING, NEWS, PULLED, STREAMING, State,
 };
 use crate::sync::{Arc, Instant, MutexGuard, lock};
 
@@ -64,6 +65,22 @@ impl Connection {
         let taken = hold.pop_message(read)?;
         self.took(hold);
         Some(taken)
+    }
+
+    /// Takes the oldest messages off the hold together, up to `most`: they are read under no lock. `None`: there is none.
+    pub fn take_many(self: &Arc<Self>, most: HeldLimit) -> Option<Taken<'_>> {
+        let bits = self.word.get();
+        if !bits.has(HOLDS) || bits.has(STREAMING) || self.is_forked() {
+            return None;
+        }
+        let mut hold = lock(&self.hold);
+        let batch = hold.take_front(most);
+        if batch.is_empty() {
+            hold.give_back(batch, 0);
+            return None;
+        }
+        self.took(hold);
+        Some(Taken { connection: self, batch, read: 0 })
     }
 
     /// Something was taken: reading goes on if that made room, and a violation behind it takes effect.
@@ -152,5 +169,47 @@ impl Connection {
     /// True once, after the first message was dropped because the hold was full and nobody had come for it: warn now.
     pub fn take_dropped(&self) -> bool {
         !self.is_forked() && lock(&self.hold).take_dropped()
+    }
+}
+
+/// Messages that were taken off the hold together. Those that were not read are the oldest again when this is dropped.
+pub struct Taken<'a> {
+    connection: &'a Arc<Connection>,
+    batch: Batch,
+    read: usize,
+}
+
+impl Taken<'_> {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.batch.size().messages
+    }
+
+    /// Whether it is none; it never is.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Each of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Message<'_>> {
+        (0..self.len()).filter_map(|at| self.batch.get(at))
+    }
+
+    /// The first `count` are done with.
+    pub fn read(&mut self, count: usize) {
+        self.read = count.min(self.len());
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let connection = self.connection;
+        let batch = std::mem::replace(&mut self.batch, Batch::new(Arc::default()));
+        let returned = lock(&connection.hold).give_back(batch, self.read);
+        if returned {
+            connection.word.set(HOLDS);
+            connection.word.set(DUE_VISIT | NEWS);
+            connection.reactor.apply(connection);
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! How it knows: the owner counts its comings and goings (`presence`: odd while it is away, that is, between two
 //! turns) and every handler that it has run (`strides`). An owner that is away with the same count at two looks is
 //! overdue. A foreign loop can be blocked outside of our calls, with an even count: then the poller's descriptor stays
-//! readable over two looks.
+//! readable over two looks. When nothing has happened for a while it sleeps until something does, which for a foreign
+//! loop is that the descriptor becomes readable.
 
 use std::io;
 use std::time::Duration;
@@ -20,7 +21,8 @@ use crate::sys::poller::{Call, Poller};
 const TICK: Duration = Duration::from_millis(125);
 /// The same behind a foreign loop, which does not say when it is busy elsewhere.
 const FOREIGN_TICK: Duration = Duration::from_millis(250);
-/// Looks without an absence after which it sleeps until it is called.
+/// Looks without an absence after which it sleeps until it is called; behind a foreign loop, or until there is something
+/// for that loop to do.
 const QUIET_LOOKS: u32 = 8;
 /// A handler that takes longer is worth a warning.
 const WORTH_A_WARNING: Duration = Duration::from_millis(500);
@@ -39,7 +41,7 @@ pub(crate) trait Guarded: Send + Sync {
     /// Whether a foreign loop turns it, which does not say when it is busy elsewhere.
     fn has_foreign_owner(&self) -> bool;
     fn has_connections(&self) -> bool;
-    fn poller(&self) -> &Poller;
+    fn poller(&self) -> &Arc<Poller>;
     /// The guardian's turn: what the owner would do if it were here. `None`: somebody else turns. True: the descriptor
     /// stays readable, for the owner to see.
     fn stand_in(&self) -> Option<bool>;
@@ -180,6 +182,13 @@ struct Memory {
     quiet: u32,
 }
 
+/// How long the thread sleeps.
+enum Nap {
+    For(Duration),
+    /// Until the owner calls it, or the poller has something to report.
+    Deep(Option<Arc<Poller>>),
+}
+
 fn watch<R: Guarded>(reactor: &Weak<R>, shared: &Shared, epoch: Instant) {
     let now = Instant::now();
     let mut memory =
@@ -187,7 +196,7 @@ fn watch<R: Guarded>(reactor: &Weak<R>, shared: &Shared, epoch: Instant) {
     let mut next_look = now;
     let mut idle_looks = 0;
     while !shared.stopped.load(Ordering::SeqCst) {
-        let tick = {
+        let nap = {
             let Some(reactor) = reactor.upgrade() else { return };
             if reactor.is_forked() {
                 return;
@@ -209,7 +218,7 @@ fn watch<R: Guarded>(reactor: &Weak<R>, shared: &Shared, epoch: Instant) {
             let now = Instant::now();
             if now < next_look {
                 let rest = next_look.saturating_duration_since(now);
-                Some(if writes { WRITES_AFTER.min(rest) } else { rest })
+                Nap::For(if writes { WRITES_AFTER.min(rest) } else { rest })
             } else {
                 let overdue = look(&*reactor, shared, &mut memory, epoch);
                 if overdue && let Some(stays_readable) = reactor.stand_in() {
@@ -222,21 +231,22 @@ fn watch<R: Guarded>(reactor: &Weak<R>, shared: &Shared, epoch: Instant) {
                     continue;
                 }
                 shared.standing_in.store(false, Ordering::SeqCst);
-                let tick = match memory.quiet < QUIET_LOOKS {
-                    _ if reactor.has_foreign_owner() && reactor.has_connections() => Some(FOREIGN_TICK),
-                    true => Some(TICK),
-                    false => None,
+                let foreign = reactor.has_foreign_owner() && reactor.has_connections();
+                let nap = match memory.quiet < QUIET_LOOKS {
+                    true => Nap::For(if foreign { FOREIGN_TICK } else { TICK }),
+                    // The poller alone, for the reactor is to end when nobody else has it any more.
+                    false => Nap::Deep(foreign.then(|| Arc::clone(reactor.poller()))),
                 };
-                next_look = now + tick.unwrap_or_default();
-                if writes { Some(WRITES_AFTER) } else { tick }
+                next_look = if let Nap::For(tick) = nap { now + tick } else { now };
+                if writes { Nap::For(WRITES_AFTER) } else { nap }
             }
         };
-        match tick {
-            Some(tick) => shared.call.wait(None, Some(tick)),
-            None => {
+        match nap {
+            Nap::For(tick) => shared.call.wait(None, Some(tick)),
+            Nap::Deep(poller) => {
                 shared.deep.store(true, Ordering::SeqCst);
                 if shared.presence.load(Ordering::SeqCst) == memory.presence {
-                    shared.call.wait(None, None);
+                    shared.call.wait(poller.as_deref(), None);
                 }
                 shared.deep.store(false, Ordering::SeqCst);
                 memory.quiet = 0;

@@ -24,6 +24,11 @@ impl<C: Served> Reactor<C> {
         }
         // Whoever looks for more has answered.
         self.fail_delivered(false);
+        if self.role() == Role::Foreign && !self.ready.is_empty() {
+            // Others have something to be given, for which the loop was called already. A look by each of a thousand tasks
+            // would only keep it from them; what is corked here is written when the loop comes.
+            return;
+        }
         let Some(mut turner) = self.try_turner() else { return };
         // A signal can wait: nobody sleeps here.
         let sent = self.takes_sent();

@@ -129,7 +129,7 @@ pub struct Reactor<C> {
     role: Role,
     generation: u32,
     epoch: Instant,
-    pub(crate) poller: Poller,
+    pub(crate) poller: Arc<Poller>,
     timers: Timers,
     sleep_watch: Mutex<SleepWatch>,
     /// Connections with a socket, by the key that the poller reports.
@@ -240,7 +240,7 @@ impl<C: Served> Reactor<C> {
             role,
             generation: fork::generation(),
             epoch: now,
-            poller: Poller::new(role == Role::Foreign)?,
+            poller: Arc::new(Poller::new(role == Role::Foreign)?),
             timers: Timers::default(),
             sleep_watch: Mutex::new(SleepWatch::new(clock::suspended())),
             table: Mutex::new(Slab::new()),
@@ -539,7 +539,7 @@ impl<C: Served> Guarded for Reactor<C> {
         Self::has_connections(self)
     }
 
-    fn poller(&self) -> &Poller {
+    fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }
 

@@ -158,6 +158,36 @@ impl Batch {
         }
     }
 
+    /// The message that stands at the index `at`.
+    pub(crate) fn get(&self, at: usize) -> Option<Message<'_>> {
+        let Entry { kind, ascii, body, .. } = self.entries.get(at)?;
+        let payload = match body {
+            Body::Own(payload) => payload,
+            Body::Shared { start, len } => &self.shared[start - self.base..][..*len],
+        };
+        Some(Message { kind: *kind, ascii: *ascii, payload: Cow::Borrowed(payload) })
+    }
+
+    /// Moves the first `count` entries to the end of `other`.
+    fn move_front(&mut self, count: usize, other: &mut Self) {
+        let mut end = None;
+        for mut entry in self.entries.drain(..count) {
+            let len = entry.body.len();
+            self.bytes -= len;
+            other.bytes += len;
+            if let Body::Shared { start, .. } = &mut entry.body {
+                let from = *start - self.base;
+                *start = other.base + other.shared.len();
+                other.shared.extend_from_slice(&self.shared[from..from + len]);
+                end = Some(from + len);
+            }
+            other.entries.push_back(entry);
+        }
+        if let Some(end) = end {
+            self.forget(end);
+        }
+    }
+
     /// Moves everything from `other` to the end.
     pub(crate) fn append(&mut self, other: &mut Self) {
         if self.entries.is_empty() {
@@ -178,6 +208,19 @@ impl Batch {
         other.forget(taken);
     }
 
+    /// Throws everything away, and keeps memory for what comes next.
+    fn recycle(&mut self) {
+        for entry in self.entries.drain(..) {
+            if let Body::Own(payload) = entry.body {
+                self.pool.give(payload);
+            }
+        }
+        self.bytes = 0;
+        self.has_pieces = false;
+        let end = self.shared.len();
+        self.forget(end);
+    }
+
     /// Throws everything away.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(Arc::clone(&self.pool));
@@ -196,6 +239,8 @@ pub(crate) struct Hold {
     part_open: bool,
     /// What comes of the message that is under way is not wanted any more.
     skipping: bool,
+    /// The memory of messages that were taken together, for the next.
+    spare: Option<Batch>,
     /// The program began the closing handshake, or the end was told: what still comes is thrown away.
     discards: bool,
 }
@@ -209,6 +254,7 @@ impl Hold {
             told: false,
             part_open: false,
             skipping: false,
+            spare: None,
             discards: false,
         }
     }
@@ -267,6 +313,7 @@ impl Hold {
                     continue;
                 }
             }
+            kept.has_pieces |= part != Part::Whole;
             read.pop(|message| kept.push_entry(message, part));
         }
         read.has_pieces = false;
@@ -286,6 +333,45 @@ impl Hold {
     /// Takes the oldest entry if it is a whole message; `read` copies what it needs.
     pub(crate) fn pop_message<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<T> {
         if self.has_message() { self.batch.pop(read).map(|(taken, _)| taken) } else { None }
+    }
+
+    /// Takes the oldest messages together, up to `most` and as far as they are whole; at least one, if there is one.
+    pub(crate) fn take_front(&mut self, most: HeldLimit) -> Batch {
+        let spare = self.spare.take();
+        let mut taken = spare.unwrap_or_else(|| Batch::new(Arc::clone(&self.batch.pool)));
+        let HeldLimit { messages, bytes } = self.size();
+        if messages <= most.messages && bytes <= most.bytes && !self.batch.has_pieces {
+            mem::swap(&mut self.batch, &mut taken);
+            return taken;
+        }
+        let mut left = most.bytes;
+        let within = self.batch.entries.iter().take(most.messages).take_while(|entry| {
+            let fits = left > 0;
+            left = left.saturating_sub(entry.body.len());
+            fits && entry.part == Part::Whole
+        });
+        let count = within.count();
+        self.batch.move_front(count, &mut taken);
+        taken
+    }
+
+    /// What was taken together has been read, but for what stands from the index `read` on: that is the oldest again. True
+    /// when that is anything.
+    pub(crate) fn give_back(&mut self, mut taken: Batch, read: usize) -> bool {
+        if read >= taken.entries.len() {
+            taken.recycle();
+        }
+        for _ in 0..read.min(taken.entries.len()) {
+            taken.pop(|_read| ());
+        }
+        let returns = !taken.is_empty() && !self.discards;
+        if returns {
+            mem::swap(&mut self.batch, &mut taken);
+            self.batch.append(&mut taken);
+        }
+        taken.recycle();
+        self.spare = Some(taken);
+        returns
     }
 
     /// Takes the oldest entry, and whether a message ends with it; `read` copies what it needs.
@@ -326,6 +412,7 @@ impl Hold {
         if self.batch.is_empty() {
             self.batch.clear();
         }
+        self.spare = None;
     }
 }
 
@@ -412,6 +499,54 @@ mod tests {
         assert_eq!((pop(&mut hold), pop(&mut hold)), (Some(b"held".to_vec()), None));
     }
 
+    fn payloads(taken: &Batch) -> Vec<Vec<u8>> {
+        (0..taken.entries.len())
+            .filter_map(|at| taken.get(at))
+            .map(|message| message.payload.into_owned())
+            .collect()
+    }
+
+    const ALL: HeldLimit = HeldLimit { messages: usize::MAX, bytes: usize::MAX };
+
+    #[test]
+    fn what_is_taken_together_and_not_read_is_the_oldest_again() {
+        let mut hold = hold(HeldLimit::default());
+        ["a", "b", "c"].iter().for_each(|text| push(&mut hold, text.as_bytes()));
+        let taken = hold.take_front(ALL);
+        assert_eq!(payloads(&taken), [b"a", b"b", b"c"]);
+        assert!(hold.is_empty() && hold.size().bytes == 0);
+        push(&mut hold, b"d");
+        assert!(hold.give_back(taken, 1));
+        assert_eq!(hold.size(), HeldLimit { messages: 3, bytes: 3 });
+        let taken = hold.take_front(ALL);
+        assert_eq!(payloads(&taken), [b"b", b"c", b"d"]);
+        assert!(!hold.give_back(taken, 3) && hold.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_together_keeps_within_both_bounds_and_ends_before_a_piece() {
+        let mut hold = hold(HeldLimit::default());
+        ["aa", "bb", "cc", "dd"].iter().for_each(|text| push(&mut hold, text.as_bytes()));
+        let taken = hold.take_front(HeldLimit { messages: 9, bytes: 3 });
+        assert_eq!(payloads(&taken), [b"aa", b"bb"], "the one with which the bound is reached goes with it");
+        hold.give_back(taken, 2);
+        let taken = hold.take_front(HeldLimit { messages: 1, bytes: 9 });
+        assert_eq!(payloads(&taken), [b"cc"]);
+        hold.give_back(taken, 1);
+        push_piece(&mut hold, b"p", true);
+        assert_eq!(payloads(&hold.take_front(ALL)), [b"dd"]);
+        assert_eq!(pop_piece(&mut hold), Some((b"p".to_vec(), true)));
+    }
+
+    #[test]
+    fn what_comes_back_after_our_close_is_thrown_away() {
+        let mut hold = hold(HeldLimit::default());
+        push(&mut hold, b"a");
+        let taken = hold.take_front(ALL);
+        drop(hold.discard());
+        assert!(!hold.give_back(taken, 0) && hold.is_empty());
+    }
+
     #[test]
     fn pieces_are_no_messages() {
         let mut hold = hold(HeldLimit::default());
@@ -460,6 +595,7 @@ mod tests {
                 ],
                 1..100,
             ),
+            together in prop::collection::vec((0usize..4, 0usize..4), 100),
         ) {
             let mut hold = hold(HeldLimit::default());
             let mut batch = Batch::new(Arc::default());
@@ -477,6 +613,16 @@ mod tests {
                     }
                     None => prop_assert_eq!(pop(&mut hold), model.pop_front()),
                 }
+                let (most, read) = together[index];
+                if most > 0 {
+                    let taken = hold.take_front(HeldLimit { messages: most, bytes: 50_000 });
+                    let payloads = payloads(&taken);
+                    prop_assert!(payloads.iter().eq(model.iter().take(payloads.len())));
+                    prop_assert!(payloads.len() <= most && payloads.is_empty() == model.is_empty());
+                    let read = read.min(payloads.len());
+                    prop_assert_eq!(hold.give_back(taken, read), read < payloads.len());
+                    model.drain(..read);
+                }
                 prop_assert_eq!(hold.size().bytes, model.iter().map(Vec::len).sum::<usize>());
                 prop_assert_eq!(hold.is_empty(), model.is_empty());
             }
@@ -485,6 +631,7 @@ mod tests {
             }
             prop_assert!(hold.is_empty());
             prop_assert_eq!(hold.batch.shared.len(), 0);
+            prop_assert!(hold.spare.is_none_or(|spare| spare.shared.is_empty()));
         }
     }
 }

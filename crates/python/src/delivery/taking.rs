@@ -1,6 +1,7 @@
 //! Taking held messages at once, where nobody else is to be thought of: no handler, nobody who came before.
 
 use pyo3::prelude::*;
+use sunsocket_net::HeldLimit;
 
 use super::state::Delivery;
 use crate::payload;
@@ -19,17 +20,21 @@ impl Delivery {
 
     /// The held messages, up to `limit`. One that cannot be made ends the row; it is an error only where it is the first.
     pub(crate) fn take_free_many(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
-        let Some(first) = self.take_free(py)? else { return Ok(Vec::new()) };
-        let mut messages = vec![first];
-        while messages.len() < limit {
-            match self.connection.take(|message| payload::to_object(py, &message)) {
-                Some(Some(message)) => messages.push(message),
-                Some(None) => {
-                    PyErr::fetch(py).write_unraisable(py, None);
-                    break;
-                }
-                None => break,
+        if !self.glance.is_free() {
+            return Ok(Vec::new());
+        }
+        let most = HeldLimit { messages: limit, bytes: usize::MAX };
+        let Some(mut taken) = self.connection.take_many(most) else { return Ok(Vec::new()) };
+        let mut messages = Vec::with_capacity(taken.len());
+        messages.extend(taken.iter().map_while(|message| payload::to_object(py, &message)));
+        let all = messages.len() == taken.len();
+        taken.read(messages.len() + usize::from(!all));
+        if !all {
+            let error = PyErr::fetch(py);
+            if messages.is_empty() {
+                return Err(error);
             }
+            error.write_unraisable(py, None);
         }
         Ok(messages)
     }
