@@ -9,7 +9,7 @@ use std::rc::Rc;
 use mlua::{Function, MultiValue, Thread, Value, thread::ThreadStatus};
 use sunsocket_net::{Asker, Connection, Next};
 
-use crate::class::socket::SocketObject;
+use crate::class::object;
 use crate::session::{Batch, Session};
 use crate::socket::Socket;
 use crate::vm::errors;
@@ -47,7 +47,7 @@ pub(crate) fn deliver(session: &Rc<Session>, connection: &Connection) -> Deliver
     socket.takers().begin_turn();
     let delivered = fire(session, &socket);
     socket.takers().end_turn();
-    if delivered == Delivered::All && socket.glance.close_fires() && !connection.has_message() {
+    if delivered == Delivered::All && socket.glance.close_fires() && !socket.has_message() {
         // Nothing will fire any more.
         let handlers = socket.takers().let_go();
         drop(handlers);
@@ -69,7 +69,7 @@ fn opened(session: &Rc<Session>, socket: &Rc<Socket>) {
         return;
     }
     let outcome = match failure {
-        None => SocketObject::create(&vm.lua, socket).map(|object| vec![Value::UserData(object)]),
+        None => object::create(vm, socket).map(|object| vec![object]),
         Some(closed) => {
             let text = closed.error.map_or_else(|| "cannot connect".to_owned(), |error| error.to_string());
             vm.lua.create_string(&text).map(|text| vec![Value::Nil, Value::String(text)])
@@ -144,8 +144,8 @@ fn look_ahead(session: &Session) -> bool {
     }
 }
 
-/// The next handler and its argument; nil when all have run; false when the coroutine that asks has left off running
-/// handlers, because one of them yielded.
+/// The next handler and its argument (nil: OnClose, which has none; true: each message of the list in `session.ahead`); nil
+/// when all have run; false when the coroutine that asks has left off running handlers, because one of them yielded.
 pub(crate) fn next_handler(session: &Session, turn: f64) -> mlua::Result<(Value, Value)> {
     if turn != session.handler_turn.get() as f64 {
         return Ok((Value::Boolean(false), Value::Nil));
@@ -158,6 +158,9 @@ pub(crate) fn next_handler(session: &Session, turn: f64) -> mlua::Result<(Value,
         None => find(session, batch)?,
     };
     let Some((handler, argument)) = next else { return Ok((Value::Nil, Value::Nil)) };
+    if argument == Value::Boolean(true) {
+        session.ahead.allow(turn)?;
+    }
     session.running.replace(Some(handler.clone()));
     Ok((Value::Function(handler), argument))
 }
@@ -166,9 +169,18 @@ pub(crate) fn next_handler(session: &Session, turn: f64) -> mlua::Result<(Value,
 fn find(session: &Session, batch: &mut Batch) -> mlua::Result<Option<(Function, Value)>> {
     let (vm, socket) = (&session.vm, &batch.socket);
     loop {
+        if let Some(handler) = session.ahead.handler()? {
+            return Ok(Some((handler, Value::Boolean(true))));
+        }
         if batch.is_cut || batch.budget == 0 {
             batch.is_cut = true;
             return Ok(None);
+        }
+        if socket.glance.may_be_straight()
+            && let Some(count) = session.ahead.begin(&vm.lua, socket, batch.budget)?
+        {
+            batch.budget -= count;
+            continue;
         }
         match socket.next(&vm.lua, Asker::Driver)? {
             None => return Ok(None),

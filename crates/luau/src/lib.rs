@@ -3,9 +3,11 @@
 //! Read in this order: `runtime` (a script from its start to its end), `vm` (coroutines, errors, output; it knows no
 //! socket), `session` (what one script has), `socket` (one connection's side), `delivery` (a message to its handlers),
 //! `class` (what a script holds), `globals` with the files of `prelude` (what yields, written in Luau so that `pcall` sees
-//! through it).
-#![forbid(unsafe_code)]
+//! through it). What each message pays for more than once goes by Luau's own interface for C instead of mlua's: `ahead`,
+//! `class::send` and `vm::interrupt`, with the figures there.
+#![deny(unsafe_code)]
 
+mod ahead;
 mod class;
 mod delivery;
 mod globals;

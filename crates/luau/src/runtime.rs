@@ -1,24 +1,19 @@
 //! A script from its start to its end.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{MultiValue, Value, VmState};
+use mlua::{MultiValue, Value};
 use sunsocket_net::{Reactor, Role};
 
 use crate::delivery::{self, Delivered};
 use crate::session::{Configure, Session};
-use crate::vm::errors;
 use crate::vm::machine::Vm;
+use crate::vm::{errors, interrupt};
 use crate::{globals, modules};
 
-/// How often a script that does not pause is looked at for an interrupt, and how many steps it may take in between
-/// without a look at the clock.
-const INTERRUPT_LOOK: Duration = Duration::from_millis(10);
-const INTERRUPT_STEPS: u32 = 4096;
 /// The longest that open sockets may take to close after an interrupt.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a machine is taken to have that does not say.
@@ -50,7 +45,13 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
         }
     };
     let vm = Vm::new(color, Box::new(interrupted));
-    let session = Session::new(vm, reactor, configure, path);
+    let session = match Session::new(vm, reactor, configure, path) {
+        Ok(session) => session,
+        Err(error) => {
+            eprintln!("sunsocket: cannot start: {error}");
+            return 1;
+        }
+    };
     let status = match start(&session, &args) {
         Ok(()) => turn_until_idle(&session),
         Err(problem) => {
@@ -75,8 +76,7 @@ fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
         args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
     session.vm.main.replace(Some(main.clone()));
     session.vm.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
-    interrupt_long_runs(&session.vm);
-    Ok(())
+    interrupt::install(&session.vm).map_err(said)
 }
 
 /// How many bytes the VM may hold: half of the machine's memory, or of what this process may have. Past it a script gets an
@@ -95,27 +95,6 @@ fn memory_limit() -> usize {
     let allowed = rustix::process::getrlimit(rustix::process::Resource::As).current;
     let bytes = total.into_iter().chain(allowed).min().unwrap_or(UNKNOWN_MEMORY) / 2;
     usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// A script that does not pause can be interrupted all the same: the VM asks at loops and calls.
-fn interrupt_long_runs(vm: &Rc<Vm>) {
-    let asker = Rc::downgrade(vm);
-    let steps = Cell::new(0u32);
-    let looked = Cell::new(Instant::now());
-    vm.lua.set_interrupt(move |_| {
-        steps.set(steps.get().wrapping_add(1));
-        let Some(vm) = asker.upgrade() else { return Ok(VmState::Continue) };
-        if !vm.was_interrupted() {
-            if !steps.get().is_multiple_of(INTERRUPT_STEPS) || looked.get().elapsed() < INTERRUPT_LOOK {
-                return Ok(VmState::Continue);
-            }
-            looked.set(Instant::now());
-            // What was printed is to be seen while the script goes on.
-            vm.output.flush();
-        }
-        // Again and again once it has come: a pcall of the script's must not swallow it.
-        if vm.is_ending() { Err(mlua::Error::runtime("interrupted")) } else { Ok(VmState::Continue) }
-    });
 }
 
 /// The loop: coroutines that are due, then whatever the reactor brings.

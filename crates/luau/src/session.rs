@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mlua::{Function, MultiValue, Thread, Value};
 use sunsocket_net::{ConnectOptions, Reactor};
 
+use crate::ahead::Ahead;
 use crate::socket::Socket;
 use crate::vm::machine::Vm;
 
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     pub(crate) idle: RefCell<Vec<Thread>>,
     /// The messages that are being fired, while they are.
     pub(crate) batch: RefCell<Option<Batch>>,
+    /// Those of them that go to one handler as a list.
+    pub(crate) ahead: Rc<Ahead>,
     /// Counts the coroutines that left off running handlers: each runs them in a turn of its own.
     pub(crate) handler_turn: Cell<u64>,
     /// The handler that began last, for a warning.
@@ -45,18 +48,25 @@ pub(crate) struct Batch {
 }
 
 impl Session {
-    pub(crate) fn new(vm: Rc<Vm>, reactor: Arc<Reactor>, configure: Configure, script: PathBuf) -> Rc<Self> {
-        Rc::new(Self {
+    pub(crate) fn new(
+        vm: Rc<Vm>,
+        reactor: Arc<Reactor>,
+        configure: Configure,
+        script: PathBuf,
+    ) -> mlua::Result<Rc<Self>> {
+        let ahead = Ahead::new(&vm.lua)?;
+        Ok(Rc::new(Self {
             vm,
             reactor,
             configure,
             sockets: RefCell::default(),
             idle: RefCell::default(),
             batch: RefCell::default(),
+            ahead,
             handler_turn: Cell::new(0),
             running: RefCell::default(),
             script,
-        })
+        }))
     }
 
     /// Resumes a coroutine and returns what it yields.

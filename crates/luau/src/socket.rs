@@ -1,12 +1,14 @@
 //! One connection's Luau side: who takes its messages, and which coroutines wait for anything else.
 
 use std::cell::{RefCell, RefMut};
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Function, IntoLua, Lua, LuaString, MultiValue, Value};
 use sunsocket_net::{Asker, Connection, Glance, Next, Source, State, Takers, Ticket, Waiter, Which};
 
+use crate::ahead::Ahead;
 use crate::vm::machine::Vm;
 use crate::vm::suspension::Suspension;
 
@@ -22,11 +24,12 @@ impl Waiter for Waits {
     }
 }
 
-type SocketTakers = Takers<LuaString, Function, Waits>;
+pub(crate) type SocketTakers = Takers<LuaString, Function, Waits>;
 
 pub(crate) struct Socket {
     pub(crate) connection: Arc<Connection>,
     takers: RefCell<SocketTakers>,
+    ahead: Rc<Ahead>,
     pub(crate) glance: Arc<Glance>,
     /// The coroutine in `WebSocket.connect`.
     pub(crate) opening: RefCell<Option<Rc<Suspension>>>,
@@ -35,20 +38,33 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(connection: Arc<Connection>, opening: Rc<Suspension>) -> Rc<Self> {
+    pub(crate) fn new(connection: Arc<Connection>, opening: Rc<Suspension>, ahead: &Rc<Ahead>) -> Rc<Self> {
         let takers = SocketTakers::new();
         let glance = Arc::clone(takers.glance());
         Rc::new(Self {
             connection,
             takers: RefCell::new(takers),
+            ahead: Rc::clone(ahead),
             glance,
             opening: RefCell::new(Some(opening)),
             room: RefCell::default(),
         })
     }
 
-    pub(crate) fn takers(&self) -> RefMut<'_, SocketTakers> {
-        self.takers.borrow_mut()
+    /// Who takes the messages. What was taken ahead for the one handler is settled when this ends.
+    pub(crate) fn takers(&self) -> Settled<'_> {
+        Settled { socket: self, takers: self.takers.borrow_mut() }
+    }
+
+    /// Whether a message is held, or was given back.
+    pub(crate) fn has_message(&self) -> bool {
+        self.glance.has_returned() || self.connection.has_message()
+    }
+
+    /// A local Close: what was taken off the hold and not fired goes with what is held.
+    pub(crate) fn discard(&self) {
+        let discarded = self.takers().discard();
+        drop(discarded);
     }
 
     /// Tells the connection whether messages are to be reported.
@@ -99,6 +115,32 @@ impl Socket {
             self.connection.closed().map_or_else(String::new, |closed| format!(" with code {}", closed.code));
         format!("OnMessage:Wait(): the connection to {url} has closed{why}: no message will come")
             .into_lua(lua)
+    }
+}
+
+/// See [`Socket::takers`].
+pub(crate) struct Settled<'a> {
+    socket: &'a Socket,
+    takers: RefMut<'a, SocketTakers>,
+}
+
+impl Deref for Settled<'_> {
+    type Target = SocketTakers;
+
+    fn deref(&self) -> &SocketTakers {
+        &self.takers
+    }
+}
+
+impl DerefMut for Settled<'_> {
+    fn deref_mut(&mut self) -> &mut SocketTakers {
+        &mut self.takers
+    }
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        self.socket.ahead.settle(self.socket, &mut self.takers);
     }
 }
 

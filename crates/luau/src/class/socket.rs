@@ -1,16 +1,14 @@
-//! The socket as a script sees it: userdata with the class' members, and fields of the script's own.
+//! What a script does with a socket: `WebSocket.connect`, `Send` and `Close`, as far as they do not yield.
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Lua, MetaMethod, Table, Thread, UserData, UserDataFields, UserDataMethods, Value};
-use sunsocket_net::{ConnectOptions, MessageKind, Room, State, Which};
+use mlua::{AnyUserData, Lua, Thread, Value};
+use sunsocket_net::{ConnectOptions, MessageKind, Room, State};
 
-use super::signal::Signal;
+use super::{object, send};
 use crate::session::Session;
 use crate::socket::Socket;
 use crate::vm::errors::type_name;
-use crate::vm::machine::Kept;
-use crate::vm::raising::raising;
 
 /// Begins to connect: what is wrong with the URL, or the number of the suspension for which the coroutine yields. It is
 /// resumed with the socket, or with nil and the failure.
@@ -29,7 +27,7 @@ pub(crate) fn start_connect(
     };
     let id = connection.id();
     let (number, suspension) = session.vm.suspensions.enter(thread);
-    let socket = Socket::new(connection, Rc::clone(&suspension));
+    let socket = Socket::new(connection, Rc::clone(&suspension), &session.ahead);
     session.sockets.borrow_mut().insert(id, Rc::clone(&socket));
     let sockets = Rc::downgrade(session);
     suspension.on_leave(move |woken| {
@@ -44,55 +42,25 @@ pub(crate) fn start_connect(
     (None, Some(number))
 }
 
-/// What a script holds.
-pub(crate) struct SocketObject {
-    socket: Rc<Socket>,
-    on_message: AnyUserData,
-    on_close: AnyUserData,
-    fields: Table,
-}
-
-/// The names that a script cannot give to fields of its own.
-const MEMBERS: [&str; 4] = ["OnMessage", "OnClose", "Send", "Close"];
-
-impl SocketObject {
-    pub(crate) fn create(lua: &Lua, socket: &Rc<Socket>) -> mlua::Result<AnyUserData> {
-        let signal = |which| lua.create_userdata(Signal { socket: Rc::clone(socket), which });
-        lua.create_userdata(Self {
-            socket: Rc::clone(socket),
-            on_message: signal(Which::Message)?,
-            on_close: signal(Which::Close)?,
-            fields: lua.create_table()?,
-        })
-    }
-}
-
-/// Makes the methods that raise; they are kept by their names.
-pub(crate) fn install(session: &Rc<Session>) -> mlua::Result<()> {
-    let close = raising(&session.vm, |_, (object, code, reason): (Value, Value, Value)| {
-        let Some(socket) = of(&object) else {
-            return Err(mlua::Error::runtime("Close is called with a colon on a WebSocket: ws:Close()"));
-        };
-        let (code, reason) = close_arguments(&code, &reason).map_err(mlua::Error::runtime)?;
-        socket
-            .connection
-            .close(code, &reason)
-            .map(drop)
-            .map_err(|error| mlua::Error::runtime(error.to_string()))
-    })?;
-    let set_field = raising(&session.vm, |_, (object, name, value): (AnyUserData, Value, Value)| {
-        if let Value::String(text) = &name
-            && MEMBERS.iter().any(|member| text.as_bytes() == member.as_bytes())
-        {
-            let text = format!("{} is a member of the WebSocket and cannot be replaced", text.display());
-            return Err(mlua::Error::runtime(text));
+/// Closes: what is wrong, if anything. What was not delivered yet is not delivered any more.
+pub(crate) fn close(
+    _: &Lua,
+    (handle, code, reason): (AnyUserData, Value, Value),
+) -> mlua::Result<Option<String>> {
+    let socket = object::of(&handle)?;
+    let (code, reason) = match close_arguments(&code, &reason) {
+        Ok(arguments) => arguments,
+        Err(problem) => return Ok(Some(problem)),
+    };
+    Ok(match socket.connection.close(code, &reason) {
+        Ok(begins) => {
+            if begins {
+                socket.discard();
+            }
+            None
         }
-        object.borrow::<SocketObject>()?.fields.raw_set(name, value)
-    })?;
-    let mut functions = session.vm.functions.borrow_mut();
-    functions.insert("Close", close);
-    functions.insert("set_field", set_field);
-    Ok(())
+        Err(error) => Some(error.to_string()),
+    })
 }
 
 /// The arguments of `Close`: 1000 and no reason when they are not there.
@@ -116,63 +84,30 @@ fn close_arguments(code: &Value, reason: &Value) -> Result<(u16, String), String
     Ok((code, reason))
 }
 
-impl UserData for SocketObject {
-    fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
-        fields.add_meta_field(MetaMethod::Type, "WebSocket");
-        fields.add_meta_field(MetaMethod::NewIndex, Kept("set_field"));
-        fields.add_field_method_get("OnMessage", |_, object| Ok(object.on_message.clone()));
-        fields.add_field_method_get("OnClose", |_, object| Ok(object.on_close.clone()));
-        fields.add_field("Send", Kept("send"));
-        fields.add_field("Close", Kept("Close"));
-    }
-
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_meta_method(MetaMethod::Index, |_, object, name: Value| {
-            object.fields.raw_get::<Value>(name)
-        });
-        methods.add_meta_method(MetaMethod::ToString, |_, object, ()| {
-            Ok(format!("WebSocket {}", object.socket.connection.url()))
-        });
-    }
-}
-
 /// Sends: what is wrong, if anything, and whether the sender should wait for room.
-pub(crate) fn send(_: &Lua, (object, message): (Value, Value)) -> mlua::Result<(Option<String>, bool)> {
-    let wrong = |text: String| Ok((Some(text), false));
-    let Some(socket) = of(&object) else {
-        return wrong("Send is called with a colon on a WebSocket: ws:Send(message)".to_owned());
-    };
+pub(crate) fn send(_: &Lua, (handle, message): (AnyUserData, Value)) -> mlua::Result<(Option<String>, bool)> {
+    let socket = object::of(&handle)?;
     let sent = match &message {
-        Value::String(text) => {
-            let bytes = text.as_bytes();
-            let kind =
-                if std::str::from_utf8(&bytes).is_ok() { MessageKind::Text } else { MessageKind::Binary };
-            socket.connection.send(kind, &bytes, None)
-        }
+        Value::String(text) => send::send(&socket, &text.as_bytes()),
         Value::Buffer(buffer) => socket.connection.send(MessageKind::Binary, &buffer.to_vec(), None),
         other => {
-            return wrong(format!(
+            let text = format!(
                 "Send takes a string (or a buffer), not {}; use tostring() or HttpService:JSONEncode()",
                 type_name(other)
-            ));
+            );
+            return Ok((Some(text), false));
         }
     };
-    match sent {
-        Ok(room) => Ok((None, room == Room::Full)),
-        Err(error) => wrong(error.to_string()),
-    }
-}
-
-/// The socket behind a script's value.
-fn of(value: &Value) -> Option<Rc<Socket>> {
-    let Value::UserData(object) = value else { return None };
-    object.borrow::<SocketObject>().ok().map(|object| Rc::clone(&object.socket))
+    Ok(match sent {
+        Ok(room) => (None, room == Room::Full),
+        Err(error) => (Some(error.to_string()), false),
+    })
 }
 
 /// A coroutine waits for room, until its suspension with this number ends; if there is room already, that is in the next
 /// cycle.
-pub(crate) fn wait_for_room(session: &Session, object: &Value, thread: Thread) -> Option<u64> {
-    let socket = of(object)?;
+pub(crate) fn wait_for_room(session: &Session, handle: &AnyUserData, thread: Thread) -> mlua::Result<u64> {
+    let socket = object::of(handle)?;
     let (number, suspension) = session.vm.suspensions.enter(thread);
     socket.room.borrow_mut().push(Rc::clone(&suspension));
     socket.connection.sender_waits();
@@ -184,5 +119,5 @@ pub(crate) fn wait_for_room(session: &Session, object: &Value, thread: Thread) -
             socket.room.borrow_mut().retain(|other| other.waits());
         }
     });
-    Some(number)
+    Ok(number)
 }

@@ -1,6 +1,6 @@
 //! How the host and the files of the prelude know each other.
 
-use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, Table, Value};
+use mlua::{FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, Table, Value};
 
 use crate::delivery::REST;
 use crate::vm::machine::Vm;
@@ -24,6 +24,11 @@ impl Lending {
         call: impl Fn(&Lua, A) -> mlua::Result<R> + 'static,
     ) -> mlua::Result<()> {
         self.host.set(name, vm.lua.create_function(call)?)
+    }
+
+    /// Lends a value to the prelude.
+    pub(super) fn give(&self, name: &str, value: impl IntoLua) -> mlua::Result<()> {
+        self.host.set(name, value)
     }
 
     /// Runs a file of the prelude.

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use mlua::{Function, LuaString, Thread, Value};
+use mlua::{AnyUserData, Function, LuaString, Thread};
 
 use super::lending::Lending;
-use crate::class::{signal, socket};
+use crate::class::{send, signal, socket};
 use crate::delivery;
 use crate::session::Session;
 
@@ -19,17 +19,20 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
     lent.lend(vm, "start_connect", move |_, (url, thread): (LuaString, Thread)| {
         Ok(socket::start_connect(&this, &url.to_string_lossy(), thread))
     })?;
+    lent.give("ahead", session.ahead.table())?;
+    lent.give("send_string", send::function(vm)?)?;
     lent.lend(vm, "send", socket::send)?;
+    lent.lend(vm, "close", socket::close)?;
     let this = Rc::clone(session);
-    lent.lend(vm, "wait_for_room", move |_, (object, thread): (Value, Thread)| {
-        Ok(socket::wait_for_room(&this, &object, thread))
+    lent.lend(vm, "wait_for_room", move |_, (handle, thread): (AnyUserData, Thread)| {
+        socket::wait_for_room(&this, &handle, thread)
     })?;
     let this = Rc::clone(session);
     lent.lend(vm, "wait_signal", move |lua, args| signal::wait(&this, lua, args))?;
+    lent.run(vm, include_str!("../prelude/object.luau"))?;
     lent.run(vm, include_str!("../prelude/class.luau"))?;
-    lent.keep(vm, &["run_handlers", "send", "wait_signal"])?;
+    lent.keep(vm, &["make_socket", "run_handlers", "wait_signal"])?;
     signal::install(session)?;
-    socket::install(session)?;
     let class = vm.lua.create_table()?;
     class.set("connect", lent.made::<Function>("connect")?)?;
     class.set_readonly(true);

@@ -1,6 +1,7 @@
 //! The Luau VM and what runs in it, whatever the coroutines wait for: it knows no socket.
 
 pub(crate) mod errors;
+pub(crate) mod interrupt;
 pub(crate) mod machine;
 pub(crate) mod output;
 pub(crate) mod raising;

@@ -218,6 +218,20 @@ impl<M: Clone, H: Clone, W: Waiter> Takers<M, H, W> {
         goes_back
     }
 
+    /// Messages that were taken off the hold for the one handler ([`Takers::sole_handler`]), in their order, and that it has
+    /// not had when it was no longer the only one to think of: they are for everybody, before all that comes. After a local
+    /// Close they are for nobody.
+    pub fn give_back(&mut self, messages: Vec<M>) {
+        if self.ended_here {
+            return;
+        }
+        for message in messages {
+            self.taken += 1;
+            self.keep(self.taken, message, false);
+        }
+        self.publish();
+    }
+
     /// Lets go of those who wait for messages and whom the language has ended without a word.
     pub fn forget(&mut self, is_gone: impl FnMut(&W) -> bool) -> Vec<W> {
         if !self.tickets.somebody_waits() {

@@ -387,3 +387,27 @@ fn those_whom_the_language_ended_are_forgotten() {
     assert!(takers.glance().is_free());
     assert!(!takers.needs_reports());
 }
+
+#[test]
+fn what_the_one_handler_has_not_had_is_for_everybody_before_all_that_comes() {
+    let mut takers = Subject::new();
+    takers.connect(Which::Message, "first", false);
+    let (handler, straight) = takers.sole_handler().expect("there is one handler");
+    assert_eq!(handler, "first");
+    // The driver has taken 10 and 20 off the hold for it, and while it runs somebody comes to wait.
+    takers.wait(Who::Task(1));
+    assert!(!straight.holds());
+    takers.give_back(vec![10, 20]);
+    let mut hold = hold(&[30]);
+    let heard = ask(&mut takers, Asker::Driver, &mut hold);
+    assert_eq!(heard, ["Task(1) 10", "first 10", "pause", "first 20", "first 30"]);
+}
+
+#[test]
+fn what_the_one_handler_has_not_had_at_a_local_close_is_for_nobody() {
+    let mut takers = Subject::new();
+    takers.connect(Which::Message, "first", false);
+    assert!(takers.discard().is_empty());
+    takers.give_back(vec![10, 20]);
+    assert!(ask(&mut takers, Asker::Driver, &mut hold(&[])).is_empty());
+}
