@@ -232,3 +232,30 @@ def test_one_that_waits_gets_a_copy_when_a_handler_comes(run, echo):
             assert got == ["x"]
 
     run(test)
+
+
+def test_a_handler_that_comes_later_gets_what_a_task_has_given_back(loop, raw_server):
+    waits_for = threading.Event()
+
+    def script(peer):
+        peer.accept()
+        assert waits_for.wait(10)
+        peer.send(TEXT, b"x")
+        peer.recv_close()
+
+    async def test():
+        ws = await WebSocket.connect(raw_server(script).url)
+        receiving = ws.recv()
+        given = receiving.send(None)
+        waits_for.set()
+        while not given.done():
+            await asyncio.sleep(0.001)
+        receiving.close()
+        # Nobody else is there, and nothing else will come.
+        await asyncio.sleep(0.01)
+        heard = asyncio.Queue()
+        ws.OnMessage.Connect(heard.put_nowait)
+        assert await asyncio.wait_for(heard.get(), 5) == "x"
+        ws.Close()
+
+    loop.run(test)

@@ -71,6 +71,10 @@ impl Socket {
     pub(crate) fn update_interest(&self) {
         let needs_reports = self.takers().needs_reports();
         self.connection.listen(needs_reports);
+        if needs_reports && self.glance.has_returned() {
+            // The connection knows nothing of what was given back to the takers.
+            self.connection.request_delivery();
+        }
     }
 
     /// What is next for whoever asks.

@@ -67,10 +67,6 @@ fn connect(
         return Err(mlua::Error::runtime(format!("{name} takes a function, not {}", type_name(&handler))));
     };
     let id = socket.takers().connect(which, handler, once);
-    if socket.glance.has_returned() {
-        // Nobody reports what was given back before.
-        socket.connection.request_delivery();
-    }
     if socket.connection.close_was_reported() {
         // Late: OnClose fires once more for it, soon, and what is held goes to it.
         come_late(session, &socket);

@@ -119,6 +119,10 @@ impl Delivery {
     pub(crate) fn update_interest(&self) {
         let needs_reports = self.takers().needs_reports();
         self.connection.listen(needs_reports);
+        if needs_reports && self.glance.has_returned() {
+            // The connection knows nothing of what was given back to the takers.
+            self.connection.request_delivery();
+        }
     }
 
     /// Who comes after the end is told of it soon. Both sides may have let go of each other by then.
