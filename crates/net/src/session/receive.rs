@@ -7,8 +7,8 @@
 
 use sunsocket_wire::{CloseFrame, ControlPayload, DeflateAgreed, Event, Limits, Receiver, Violation};
 
+use super::batch::Batch;
 use super::buffer_pool::BufferPool;
-use super::hold::Batch;
 use crate::options::HeldLimit;
 use crate::sync::Arc;
 
