@@ -2,20 +2,26 @@
 //!
 //! Whoever reads fills a [`Batch`] of its own, under no lock that a taker could wait for, and hands it over whole. Payloads
 //! of small messages share one growing buffer, so that a message costs no allocation; a large one is kept in the buffer
-//! that it was read into.
+//! that it was read into, which may be a [`Chunk`] with others of its kind in it.
+//!
+//! Where a chunk is kept, the messages of it that come into a batch together have [`Chunk::WORTH`] bytes at least. They are
+//! taken in their order, so that of all chunks that a hold refers to only the first can be left with less: it is given back
+//! at rest, or with its last message.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
 use sunsocket_wire::{Message, MessageKind, Piece};
 
 use super::buffer_pool::BufferPool;
+use super::chunk::Chunk;
 use crate::options::HeldLimit;
 
 /// Payloads up to this size are copied into the shared buffer.
-const SMALL: usize = 16 << 10;
+pub(super) const SMALL: usize = 16 << 10;
 /// An empty shared buffer above this size is given back at once, a smaller one when the connection idles.
 const KEEP: usize = 1 << 20;
 
@@ -52,17 +58,49 @@ pub(super) enum Part {
 
 #[derive(Debug)]
 enum Body {
-    Shared { start: usize, len: usize },
+    Shared {
+        start: usize,
+        len: usize,
+    },
     Own(Vec<u8>),
+    /// Counted in 32 bits, so that entries are no larger for it: those of a flood of small messages are written and read
+    /// for each.
+    Chunk {
+        chunk: Arc<Chunk>,
+        start: u32,
+        len: u32,
+    },
 }
+
+/// What a portion of bytes was read into, if messages may stay there, and where in it the message ends.
+pub(super) type InChunk<'a> = (&'a Arc<Chunk>, usize);
 
 impl Body {
     fn len(&self) -> usize {
         match self {
             Self::Shared { len, .. } => *len,
             Self::Own(payload) => payload.len(),
+            Self::Chunk { len, .. } => *len as usize,
         }
     }
+
+    /// The chunk that it stands in.
+    fn chunk(&self) -> Option<&Arc<Chunk>> {
+        match self {
+            Self::Chunk { chunk, .. } => Some(chunk),
+            Self::Own(_) | Self::Shared { .. } => None,
+        }
+    }
+
+    fn in_chunk(chunk: &Arc<Chunk>, range: Range<usize>) -> Option<Self> {
+        let (start, len) = (u32::try_from(range.start).ok()?, u32::try_from(range.len()).ok()?);
+        Some(Self::Chunk { chunk: Arc::clone(chunk), start, len })
+    }
+}
+
+/// The payload that stands there in a chunk.
+fn in_chunk(chunk: &Chunk, start: u32, len: u32) -> &[u8] {
+    &chunk.bytes()[start as usize..][..len as usize]
 }
 
 impl Batch {
@@ -109,6 +147,58 @@ impl Batch {
         self.push_entry(message, Part::Whole);
     }
 
+    /// The same for a message out of bytes that were just read; says how many bytes of these a large one had of its own.
+    /// `place`: it stays there, until [`Batch::unpin`] says whether that is worth it.
+    pub(super) fn push_read(&mut self, message: Message<'_>, place: Option<InChunk<'_>>) -> usize {
+        let Message { kind, ascii, payload: Cow::Borrowed(payload) } = message else {
+            self.push(message);
+            return 0;
+        };
+        let len = payload.len();
+        if len <= SMALL {
+            self.push(message);
+            return 0;
+        }
+        let stays = place.and_then(|(chunk, end)| {
+            debug_assert!(std::ptr::eq(payload, &raw const chunk.bytes()[end - len..end]));
+            Body::in_chunk(chunk, end - len..end)
+        });
+        if let Some(body) = stays {
+            self.bytes += len;
+            self.entries.push_back(Entry { kind, ascii, part: Part::Whole, body });
+        } else {
+            self.push(message);
+        }
+        len
+    }
+
+    /// Messages from the index `from` on that have too little of a chunk to keep it get buffers of their own.
+    pub(super) fn unpin(&mut self, from: usize) {
+        let mut at = from;
+        while at < self.entries.len() {
+            let Some(chunk) = self.entries[at].body.chunk().map(Arc::clone) else {
+                at += 1;
+                continue;
+            };
+            // Messages of one chunk stand together, with others among them that are in no chunk.
+            let is_of_it = |entry: &&Entry| entry.body.chunk().is_none_or(|other| Arc::ptr_eq(other, &chunk));
+            let (mut count, mut bytes) = (0, 0);
+            for entry in self.entries.range(at..).take_while(is_of_it) {
+                count += 1;
+                bytes += entry.body.chunk().map_or(0, |_| entry.body.len());
+            }
+            if bytes < Chunk::WORTH {
+                for entry in self.entries.range_mut(at..at + count) {
+                    if let Body::Chunk { chunk, start, len } = &entry.body {
+                        entry.body = Body::Own(self.pool.copy(in_chunk(chunk, *start, *len)));
+                    }
+                }
+                self.pool.give_chunk(chunk);
+            }
+            at += count;
+        }
+    }
+
     /// The same for a message that is certainly small.
     #[inline]
     pub(crate) fn push_small(&mut self, kind: MessageKind, ascii: bool, payload: &[u8]) {
@@ -130,11 +220,7 @@ impl Batch {
         self.bytes += payload.len();
         let body = match payload {
             Cow::Owned(payload) if payload.len() > SMALL => Body::Own(payload),
-            Cow::Borrowed(payload) if payload.len() > SMALL => {
-                let mut own = self.pool.take(payload.len());
-                own.extend_from_slice(payload);
-                Body::Own(own)
-            }
+            Cow::Borrowed(payload) if payload.len() > SMALL => Body::Own(self.pool.copy(payload)),
             payload => {
                 let start = self.base + self.shared.len();
                 self.shared.extend_from_slice(&payload);
@@ -152,6 +238,12 @@ impl Batch {
             Body::Own(payload) => {
                 let result = read(Message { kind, ascii, payload: Cow::Borrowed(&payload) });
                 self.pool.give(payload);
+                result
+            }
+            Body::Chunk { chunk, start, len } => {
+                let payload = Cow::Borrowed(in_chunk(&chunk, start, len));
+                let result = read(Message { kind, ascii, payload });
+                self.pool.give_chunk(chunk);
                 result
             }
             Body::Shared { start, len } => {
@@ -188,6 +280,7 @@ impl Batch {
         let Entry { kind, ascii, body, .. } = self.entries.get(at)?;
         let payload = match body {
             Body::Own(payload) => payload,
+            Body::Chunk { chunk, start, len } => in_chunk(chunk, *start, *len),
             Body::Shared { start, len } => &self.shared[start - self.base..][..*len],
         };
         Some(Message { kind: *kind, ascii: *ascii, payload: Cow::Borrowed(payload) })
@@ -236,8 +329,10 @@ impl Batch {
     /// Throws everything away, and keeps memory for what comes next.
     pub(super) fn recycle(&mut self) {
         for entry in self.entries.drain(..) {
-            if let Body::Own(payload) = entry.body {
-                self.pool.give(payload);
+            match entry.body {
+                Body::Own(payload) => self.pool.give(payload),
+                Body::Chunk { chunk, .. } => self.pool.give_chunk(chunk),
+                Body::Shared { .. } => {}
             }
         }
         self.bytes = 0;
@@ -251,9 +346,29 @@ impl Batch {
         *self = self.empty_like();
     }
 
+    /// How many chunks it refers to, and how many bytes in them.
+    #[cfg(test)]
+    pub(super) fn in_chunks(&self) -> (usize, usize) {
+        let mut chunks: Vec<_> = self.entries.iter().filter_map(|entry| entry.body.chunk()).collect();
+        let bytes = self.entries.iter().filter(|entry| entry.body.chunk().is_some());
+        let bytes = bytes.map(|entry| entry.body.len()).sum();
+        chunks.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        (chunks.len(), bytes)
+    }
+
     /// Bytes in the buffer that small messages share.
     #[cfg(test)]
     pub(super) fn shared_len(&self) -> usize {
         self.shared.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_makes_no_entry_larger() {
+        assert_eq!(size_of::<Body>(), size_of::<Vec<u8>>().max(size_of::<(Arc<Chunk>, u32, u32, u32)>()));
     }
 }

@@ -188,8 +188,16 @@ impl Hold {
     pub(crate) fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch.clear();
+        } else {
+            self.batch.unpin(0);
         }
         self.spare = None;
+    }
+
+    /// As that of the batch.
+    #[cfg(test)]
+    pub(super) fn in_chunks(&self) -> (usize, usize) {
+        self.batch.in_chunks()
     }
 }
 

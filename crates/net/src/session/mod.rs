@@ -8,6 +8,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod buffer_pool;
+pub(crate) mod chunk;
 pub(crate) mod closing;
 pub(crate) mod gathering;
 pub(crate) mod hold;
