@@ -96,7 +96,7 @@ impl Receiver {
     }
 
     /// Takes the next event out of `input`, which moves on; `None`: all of it was taken. A whole message in one frame is
-    /// borrowed from the input. After the server's Close, and after a violation, every byte is taken and ignored.
+    /// borrowed from the input, and ends where the input begins then. After the server's Close, and after a violation, every byte is taken and ignored.
     ///
     /// # Errors
     /// What the server did wrong: give it to [`crate::Sender::fail`].

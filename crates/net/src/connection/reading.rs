@@ -89,6 +89,13 @@ impl Connection {
             let count = reader.read_append(target, room)?;
             let brought = if count > 0 { session.filled(count, share) } else { Brought::default() };
             (count, room, brought)
+        } else if let Some(chunk) = session.chunk() {
+            let room = chunk.len();
+            let read = reader.read(chunk);
+            let count = *read.as_ref().unwrap_or(&0);
+            // Also where nothing came: then the chunk goes back.
+            let brought = session.take_in_chunk(count, share, &mut control);
+            (read?, room, brought)
         } else {
             let count = reader.read(buffer)?;
             let brought = session.take_in(&buffer[..count], share, &mut control);

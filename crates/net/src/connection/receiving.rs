@@ -4,7 +4,8 @@ use sunsocket_wire::Message;
 
 use super::Connection;
 use crate::options::HeldLimit;
-use crate::session::hold::{Batch, Hold};
+use crate::session::batch::Batch;
+use crate::session::hold::Hold;
 use crate::session::word::{
     CLOSE_TOLD, DUE_VISIT, FAILING, HOLD_FULL, HOLD_OVER, HOLDS, LISTENING, NEWS, PULLED, STREAMING, State,
 };

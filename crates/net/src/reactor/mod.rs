@@ -25,6 +25,7 @@ use crate::drive::spin::Spin;
 use crate::fork;
 use crate::io::Source;
 use crate::session::buffer_pool::BufferPool;
+use crate::session::chunk::Chunk;
 use crate::session::word::{
     ATTACHED, DUE_VISIT, FAILING, GATHERED, HOLDS, NEWS, PACING, QUEUED_FAIL, QUEUED_FLUSH, QUEUED_PACED,
     QUEUED_READ, QUEUED_READY,
@@ -162,7 +163,7 @@ pub struct Reactor<C> {
 pub(crate) struct Turner {
     pub(crate) events: Events,
     /// Shared by all connections; made at the first turn.
-    buffer: Vec<u8>,
+    buffer: Option<Chunk>,
     pub(crate) spin: Spin,
     /// When a foreign loop was left to sleep although an answer was due.
     pub(crate) slept_since: Option<Instant>,
@@ -247,7 +248,7 @@ impl<C: Served> Reactor<C> {
             guests: Mutex::new(Slab::new()),
             turner: Mutex::new(Turner {
                 events: Events::default(),
-                buffer: Vec::new(),
+                buffer: None,
                 spin: Spin::new(),
                 slept_since: None,
                 paced: now,

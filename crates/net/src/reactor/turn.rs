@@ -10,16 +10,12 @@ use std::time::Duration;
 use super::{NEVER, Reactor, Ready, Role, Served, Turner};
 use crate::drive::leader::PACE;
 use crate::drive::spin::LOOK;
+use crate::session::chunk::Chunk;
 use crate::session::word::PACING;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Instant, lock, thread};
 use crate::sys::clock;
 use crate::sys::poller::Readiness;
-
-/// One read takes at most this much; it holds thousands of small messages.
-const READ_BUFFER: usize = 256 << 10;
-/// Where the read buffer begins is a multiple of this.
-const PAGE: usize = 4 << 10;
 
 impl<C: Served> Reactor<C> {
     /// Waits for the poller, then serves everything it reports. Without events before `until` it returns as well, and
@@ -184,10 +180,5 @@ impl<C: Served> Reactor<C> {
 }
 
 fn buffer(turner: &mut Turner) -> &mut [u8] {
-    if turner.buffer.is_empty() {
-        turner.buffer = vec![0; READ_BUFFER + PAGE];
-    }
-    // 16 bytes into a page, where the allocator begins, some processors copy from the kernel four times slower.
-    let start = turner.buffer.as_ptr().align_offset(PAGE);
-    &mut turner.buffer[start..start + READ_BUFFER]
+    turner.buffer.get_or_insert_with(Chunk::new).bytes_mut()
 }

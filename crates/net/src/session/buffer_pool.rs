@@ -3,12 +3,16 @@
 //! Made anew for each message, buffers of 64 KiB and more come from the system and go back to it, and every page of them is
 //! zeroed and faulted in again: that was a third of the CPU time of a flood of messages of 64 KiB, and half of that of an
 //! echo of 2 MB. A reactor keeps a few, and gives them back when one of its connections has been idle.
+//!
+//! The [`Chunk`]s that large messages are read into and stay in are kept beside them, as they are: what is in them need
+//! not be zeroed for the next read.
 
 use std::mem;
 
-use crate::sync::{Mutex, lock};
+use super::chunk::Chunk;
+use crate::sync::{Arc, Mutex, lock};
 
-/// How many are kept, and how much all of them may hold together.
+/// How many are kept, and how much all of them may hold together. As many chunks hold 2 MiB.
 const MOST: usize = 8;
 const MOST_BYTES: usize = 16 << 20;
 /// How much each may hold at the most.
@@ -24,6 +28,8 @@ pub(crate) struct BufferPool(Mutex<Kept>);
 struct Kept {
     buffers: Vec<Vec<u8>>,
     bytes: usize,
+    /// Nobody else refers to them.
+    chunks: Vec<Arc<Chunk>>,
 }
 
 impl BufferPool {
@@ -40,6 +46,13 @@ impl BufferPool {
         buffer
     }
 
+    /// The same with these bytes in it.
+    pub(crate) fn copy(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.take(bytes.len());
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
     /// What is in the buffer is not needed any more.
     pub(crate) fn give(&self, mut buffer: Vec<u8>) {
         let room = buffer.capacity();
@@ -53,11 +66,33 @@ impl BufferPool {
         }
     }
 
+    /// A chunk that nobody else refers to.
+    pub(crate) fn take_chunk(&self) -> Arc<Chunk> {
+        let kept = lock(&self.0).chunks.pop();
+        kept.unwrap_or_else(|| Arc::new(Chunk::new()))
+    }
+
+    /// What was referred to in this chunk is not needed any more. It is kept if that was the last of it.
+    pub(crate) fn give_chunk(&self, mut chunk: Arc<Chunk>) {
+        if Arc::get_mut(&mut chunk).is_some() {
+            let mut kept = lock(&self.0);
+            if kept.chunks.len() < MOST {
+                kept.chunks.push(chunk);
+            }
+        }
+    }
+
     /// Gives the memory back.
     pub(crate) fn clear(&self) {
         // Freed outside of the lock.
         let kept = mem::take(&mut *lock(&self.0));
         drop(kept);
+    }
+
+    /// How many chunks are kept.
+    #[cfg(test)]
+    pub(crate) fn chunks(&self) -> usize {
+        lock(&self.0).chunks.len()
     }
 }
 
@@ -103,5 +138,27 @@ mod tests {
         pool.give(Vec::with_capacity(SMALLEST));
         pool.clear();
         assert_eq!(pool.take(1).capacity(), 0);
+    }
+
+    #[test]
+    fn a_chunk_is_kept_as_it_is_when_nobody_refers_to_it_any_more() {
+        let pool = BufferPool::default();
+        let mut chunk = pool.take_chunk();
+        Arc::get_mut(&mut chunk).expect("nobody else has it").bytes_mut()[0] = 7;
+        let other = Arc::clone(&chunk);
+        pool.give_chunk(chunk);
+        assert_eq!(pool.chunks(), 0);
+        pool.give_chunk(other);
+        assert_eq!((pool.chunks(), pool.take_chunk().bytes()[0], pool.chunks()), (1, 7, 0));
+    }
+
+    #[test]
+    fn few_chunks_are_kept_and_none_at_rest() {
+        let pool = BufferPool::default();
+        let chunks: Vec<_> = (0..2 * MOST).map(|_| pool.take_chunk()).collect();
+        chunks.into_iter().for_each(|chunk| pool.give_chunk(chunk));
+        assert_eq!(pool.chunks(), MOST);
+        pool.clear();
+        assert_eq!(pool.chunks(), 0);
     }
 }

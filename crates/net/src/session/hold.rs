@@ -1,231 +1,16 @@
 //! Messages between the wire and whoever listens or pulls: in order, bounded, nothing lost without a word.
 //!
-//! A [`Batch`] is a queue of messages. Whoever reads fills one of its own, under no lock that a taker could wait for, and
-//! hands it over whole: to a [`Hold`] that is empty by exchanging the two. Payloads of small messages share one growing
-//! buffer, so that a message costs no allocation; a large one is kept in the buffer that it was read into. Whether a full
-//! hold pauses reading or drops its oldest message follows from the connection's word (semantic 1); this file only counts.
+//! What was read comes in a [`Batch`], and a [`Hold`] that is empty takes it over by exchanging the two. Whether a full hold
+//! pauses reading or drops its oldest message follows from the connection's word (semantic 1); this file only counts.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use sunsocket_wire::{Message, MessageKind, Piece};
+use sunsocket_wire::Message;
 
+use super::batch::{Batch, Part};
 use super::buffer_pool::BufferPool;
 use crate::options::HeldLimit;
-
-/// Payloads up to this size are copied into the shared buffer.
-const SMALL: usize = 16 << 10;
-/// An empty shared buffer above this size is given back at once, a smaller one when the connection idles.
-const KEEP: usize = 1 << 20;
-
-/// A queue of messages.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    entries: VecDeque<Entry>,
-    shared: Vec<u8>,
-    /// Where in the stream of small payloads `shared` begins.
-    base: usize,
-    /// Bytes of all payloads.
-    bytes: usize,
-    /// Pieces of messages are among the entries, or were since it was empty.
-    has_pieces: bool,
-    /// Where the buffers of large messages come from and go to.
-    pool: Arc<BufferPool>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    kind: MessageKind,
-    ascii: bool,
-    part: Part,
-    body: Body,
-}
-
-/// How much of a message an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Whole,
-    Piece,
-    Last,
-}
-
-#[derive(Debug)]
-enum Body {
-    Shared { start: usize, len: usize },
-    Own(Vec<u8>),
-}
-
-impl Body {
-    fn len(&self) -> usize {
-        match self {
-            Self::Shared { len, .. } => *len,
-            Self::Own(payload) => payload.len(),
-        }
-    }
-}
-
-impl Batch {
-    pub(crate) fn new(pool: Arc<BufferPool>) -> Self {
-        Self { entries: VecDeque::new(), shared: Vec::new(), base: 0, bytes: 0, has_pieces: false, pool }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many messages, and how many bytes in them.
-    pub(crate) fn size(&self) -> HeldLimit {
-        HeldLimit { messages: self.entries.len(), bytes: self.bytes }
-    }
-
-    pub(crate) fn push(&mut self, message: Message<'_>) {
-        self.push_entry(message, Part::Whole);
-    }
-
-    /// The same for a message that is certainly small.
-    #[inline]
-    pub(crate) fn push_small(&mut self, kind: MessageKind, ascii: bool, payload: &[u8]) {
-        self.bytes += payload.len();
-        let body = Body::Shared { start: self.base + self.shared.len(), len: payload.len() };
-        self.shared.extend_from_slice(payload);
-        self.entries.push_back(Entry { kind, ascii, part: Part::Whole, body });
-    }
-
-    pub(crate) fn push_piece(&mut self, piece: Piece) {
-        let Piece { kind, last, payload } = piece;
-        let part = if last { Part::Last } else { Part::Piece };
-        self.has_pieces = true;
-        self.push_entry(Message { kind, ascii: false, payload: Cow::Owned(payload) }, part);
-    }
-
-    fn push_entry(&mut self, message: Message<'_>, part: Part) {
-        let Message { kind, ascii, payload } = message;
-        self.bytes += payload.len();
-        let body = match payload {
-            Cow::Owned(payload) if payload.len() > SMALL => Body::Own(payload),
-            Cow::Borrowed(payload) if payload.len() > SMALL => {
-                let mut own = self.pool.take(payload.len());
-                own.extend_from_slice(payload);
-                Body::Own(own)
-            }
-            payload => {
-                let start = self.base + self.shared.len();
-                self.shared.extend_from_slice(&payload);
-                Body::Shared { start, len: payload.len() }
-            }
-        };
-        self.entries.push_back(Entry { kind, ascii, part, body });
-    }
-
-    /// Takes the oldest entry, and whether a message ends with it; `read` copies what it needs.
-    pub(crate) fn pop<T>(&mut self, read: impl FnOnce(Message<'_>) -> T) -> Option<(T, bool)> {
-        let Entry { kind, ascii, part, body } = self.entries.pop_front()?;
-        self.bytes -= body.len();
-        let result = match body {
-            Body::Own(payload) => {
-                let result = read(Message { kind, ascii, payload: Cow::Borrowed(&payload) });
-                self.pool.give(payload);
-                result
-            }
-            Body::Shared { start, len } => {
-                let start = start - self.base;
-                let payload = Cow::Borrowed(&self.shared[start..start + len]);
-                let result = read(Message { kind, ascii, payload });
-                self.forget(start + len);
-                result
-            }
-        };
-        Some((result, part != Part::Piece))
-    }
-
-    /// The first `end` bytes of the shared buffer are not needed any more.
-    #[inline]
-    fn forget(&mut self, end: usize) {
-        if end == self.shared.len() {
-            // Counted on, not from 0 again: empty messages behind this one still say where they begin.
-            self.base += end;
-            if self.shared.capacity() > KEEP {
-                self.shared = Vec::new();
-            } else {
-                self.shared.clear();
-            }
-        } else if end >= SMALL && end >= self.shared.len() / 2 {
-            // Each byte is moved at most once for each byte that was taken.
-            self.shared.drain(..end);
-            self.base += end;
-        }
-    }
-
-    /// The message that stands at the index `at`.
-    pub(crate) fn get(&self, at: usize) -> Option<Message<'_>> {
-        let Entry { kind, ascii, body, .. } = self.entries.get(at)?;
-        let payload = match body {
-            Body::Own(payload) => payload,
-            Body::Shared { start, len } => &self.shared[start - self.base..][..*len],
-        };
-        Some(Message { kind: *kind, ascii: *ascii, payload: Cow::Borrowed(payload) })
-    }
-
-    /// Moves the first `count` entries to the end of `other`.
-    fn move_front(&mut self, count: usize, other: &mut Self) {
-        let mut end = None;
-        for mut entry in self.entries.drain(..count) {
-            let len = entry.body.len();
-            self.bytes -= len;
-            other.bytes += len;
-            if let Body::Shared { start, .. } = &mut entry.body {
-                let from = *start - self.base;
-                *start = other.base + other.shared.len();
-                other.shared.extend_from_slice(&self.shared[from..from + len]);
-                end = Some(from + len);
-            }
-            other.entries.push_back(entry);
-        }
-        if let Some(end) = end {
-            self.forget(end);
-        }
-    }
-
-    /// Moves everything from `other` to the end.
-    pub(crate) fn append(&mut self, other: &mut Self) {
-        if self.entries.is_empty() {
-            mem::swap(self, other);
-            return;
-        }
-        let moved = self.base + self.shared.len();
-        for mut entry in other.entries.drain(..) {
-            if let Body::Shared { start, .. } = &mut entry.body {
-                *start = *start - other.base + moved;
-            }
-            self.entries.push_back(entry);
-        }
-        self.shared.extend_from_slice(&other.shared);
-        self.bytes += mem::take(&mut other.bytes);
-        self.has_pieces |= mem::take(&mut other.has_pieces);
-        let taken = other.shared.len();
-        other.forget(taken);
-    }
-
-    /// Throws everything away, and keeps memory for what comes next.
-    fn recycle(&mut self) {
-        for entry in self.entries.drain(..) {
-            if let Body::Own(payload) = entry.body {
-                self.pool.give(payload);
-            }
-        }
-        self.bytes = 0;
-        self.has_pieces = false;
-        let end = self.shared.len();
-        self.forget(end);
-    }
-
-    /// Throws everything away.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new(Arc::clone(&self.pool));
-    }
-}
 
 /// What one connection holds.
 #[derive(Debug)]
@@ -281,7 +66,7 @@ impl Hold {
 
     /// Whether the oldest entry is a whole message.
     pub(crate) fn has_message(&self) -> bool {
-        self.batch.entries.front().is_some_and(|entry| entry.part == Part::Whole)
+        self.batch.front() == Some(Part::Whole)
     }
 
     /// Takes everything over that was read. `drops`: the oldest go where that is more than may be held. False: the connection
@@ -291,7 +76,7 @@ impl Hold {
             read.clear();
             return false;
         }
-        if read.has_pieces || self.skipping {
+        if read.has_pieces() || self.skipping {
             self.append_pieces(read);
         } else {
             self.batch.append(read);
@@ -303,8 +88,8 @@ impl Hold {
     }
 
     fn append_pieces(&mut self, read: &mut Batch) {
-        let mut kept = Batch::new(Arc::clone(&read.pool));
-        while let Some(part) = read.entries.front().map(|entry| entry.part) {
+        let mut kept = read.empty_like();
+        while let Some(part) = read.front() {
             if part != Part::Whole {
                 self.part_open = part == Part::Piece;
                 if self.skipping {
@@ -313,16 +98,15 @@ impl Hold {
                     continue;
                 }
             }
-            kept.has_pieces |= part != Part::Whole;
             read.pop(|message| kept.push_entry(message, part));
         }
-        read.has_pieces = false;
+        read.recycle();
         self.batch.append(&mut kept);
     }
 
     /// Throws away the pieces at the front, and those of the same message that are still to come.
     pub(crate) fn skip_message(&mut self) {
-        while let Some(Part::Piece | Part::Last) = self.batch.entries.front().map(|entry| entry.part) {
+        while let Some(Part::Piece | Part::Last) = self.batch.front() {
             if let Some(((), true)) = self.batch.pop(|_unwanted| ()) {
                 return;
             }
@@ -337,20 +121,13 @@ impl Hold {
 
     /// Takes the oldest messages together, up to `most` and as far as they are whole; at least one, if there is one.
     pub(crate) fn take_front(&mut self, most: HeldLimit) -> Batch {
-        let spare = self.spare.take();
-        let mut taken = spare.unwrap_or_else(|| Batch::new(Arc::clone(&self.batch.pool)));
+        let mut taken = self.spare.take().unwrap_or_else(|| self.batch.empty_like());
         let HeldLimit { messages, bytes } = self.size();
-        if messages <= most.messages && bytes <= most.bytes && !self.batch.has_pieces {
+        if messages <= most.messages && bytes <= most.bytes && !self.batch.has_pieces() {
             mem::swap(&mut self.batch, &mut taken);
             return taken;
         }
-        let mut left = most.bytes;
-        let within = self.batch.entries.iter().take(most.messages).take_while(|entry| {
-            let fits = left > 0;
-            left = left.saturating_sub(entry.body.len());
-            fits && entry.part == Part::Whole
-        });
-        let count = within.count();
+        let count = self.batch.whole_within(most);
         self.batch.move_front(count, &mut taken);
         taken
     }
@@ -358,10 +135,10 @@ impl Hold {
     /// What was taken together has been read, but for what stands from the index `read` on: that is the oldest again. True
     /// when that is anything.
     pub(crate) fn give_back(&mut self, mut taken: Batch, read: usize) -> bool {
-        if read >= taken.entries.len() {
+        if read >= taken.size().messages {
             taken.recycle();
         }
-        for _ in 0..read.min(taken.entries.len()) {
+        for _ in 0..read.min(taken.size().messages) {
             taken.pop(|_read| ());
         }
         let returns = !taken.is_empty() && !self.discards;
@@ -403,22 +180,34 @@ impl Hold {
     /// Gives up everything, for the caller to drop, and all that is still read (a local Close).
     pub(crate) fn discard(&mut self) -> Batch {
         self.discards = true;
-        let pool = Arc::clone(&self.batch.pool);
-        mem::replace(&mut self.batch, Batch::new(pool))
+        let empty = self.batch.empty_like();
+        mem::replace(&mut self.batch, empty)
     }
 
     /// Gives memory back that an idle connection does not need.
     pub(crate) fn shrink(&mut self) {
         if self.batch.is_empty() {
             self.batch.clear();
+        } else {
+            self.batch.unpin(0);
         }
         self.spare = None;
+    }
+
+    /// As that of the batch.
+    #[cfg(test)]
+    pub(super) fn in_chunks(&self) -> (usize, usize) {
+        self.batch.in_chunks()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+    use std::collections::VecDeque;
+
     use proptest::prelude::*;
+    use sunsocket_wire::{MessageKind, Piece};
 
     use super::*;
 
@@ -500,7 +289,7 @@ mod tests {
     }
 
     fn payloads(taken: &Batch) -> Vec<Vec<u8>> {
-        (0..taken.entries.len())
+        (0..taken.size().messages)
             .filter_map(|at| taken.get(at))
             .map(|message| message.payload.into_owned())
             .collect()
@@ -630,8 +419,8 @@ mod tests {
                 prop_assert_eq!(pop(&mut hold), Some(payload));
             }
             prop_assert!(hold.is_empty());
-            prop_assert_eq!(hold.batch.shared.len(), 0);
-            prop_assert!(hold.spare.is_none_or(|spare| spare.shared.is_empty()));
+            prop_assert_eq!(hold.batch.shared_len(), 0);
+            prop_assert!(hold.spare.is_none_or(|spare| spare.shared_len() == 0));
         }
     }
 }

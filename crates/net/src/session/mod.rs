@@ -6,7 +6,9 @@
 //! has to do for a connection is never asked for from in here. It follows from the [`word`], whose bits the halves state
 //! after each call, and from their deadlines; `Reactor::apply` compares that with what is registered.
 
+pub(crate) mod batch;
 pub(crate) mod buffer_pool;
+pub(crate) mod chunk;
 pub(crate) mod closing;
 pub(crate) mod gathering;
 pub(crate) mod hold;

@@ -4,11 +4,15 @@
 //! no lock is held while a message is inflated; control frames are handed on at once, in the order in which they came. How
 //! far it may go is told beforehand, in a [`Share`]: one connection takes no more than its share of a turn, and no more is
 //! held than may be. Bytes beyond that are kept, and are the first of the next read.
+//!
+//! Bytes are read into the buffer that all connections share, and messages are copied out of it. While large ones come, they
+//! are read into a [`Chunk`] that the messages may stay in.
 
 use sunsocket_wire::{CloseFrame, ControlPayload, DeflateAgreed, Event, Limits, Receiver, Violation};
 
+use super::batch::{Batch, InChunk, SMALL};
 use super::buffer_pool::BufferPool;
-use super::hold::Batch;
+use super::chunk::{Chunk, Unread};
 use crate::options::HeldLimit;
 use crate::sync::Arc;
 
@@ -69,8 +73,12 @@ pub(crate) struct Receiving {
     wire: Receiver,
     /// What was read and is not in the hold yet.
     pub(crate) batch: Batch,
-    /// Read and not looked at, from the index on.
-    unread: (Vec<u8>, usize),
+    /// Read and not looked at.
+    unread: Unread,
+    /// Large messages make up most of what comes.
+    expects_large: bool,
+    /// What is being read into for their sake.
+    chunk: Option<Arc<Chunk>>,
     pool: Arc<BufferPool>,
 }
 
@@ -79,19 +87,21 @@ impl Receiving {
         Self {
             wire: Receiver::new(limits, deflate),
             batch: Batch::new(Arc::clone(&pool)),
-            unread: (Vec::new(), 0),
+            unread: Unread::default(),
+            expects_large: false,
+            chunk: None,
             pool,
         }
     }
 
     /// Whether bytes are kept that were not looked at.
     pub(crate) fn has_unread(&self) -> bool {
-        !self.unread.0.is_empty()
+        !self.unread.is_empty()
     }
 
     /// Bytes that came with the response to the opening handshake: the first frames, perhaps.
     pub(crate) fn keep(&mut self, leftover: Vec<u8>) {
-        self.unread = (leftover, 0);
+        self.unread = Unread::own(leftover);
     }
 
     /// Where the next bytes may be read straight to: the buffer, and how many. They are told by [`Receiving::filled`].
@@ -100,6 +110,16 @@ impl Receiving {
             return None;
         }
         self.wire.read_target().map(|target| (target.buffer, target.max))
+    }
+
+    /// While large messages come and no target is told: where the next bytes are to be read to. Whatever comes of reading,
+    /// [`Receiving::take_in_chunk`] is to be called.
+    pub(crate) fn chunk(&mut self) -> Option<&mut [u8]> {
+        if !self.expects_large {
+            return None;
+        }
+        let chunk = self.chunk.get_or_insert_with(|| self.pool.take_chunk());
+        Arc::get_mut(chunk).map(Chunk::bytes_mut)
     }
 
     /// So many bytes were read straight to the target.
@@ -120,11 +140,14 @@ impl Receiving {
         share: &Share,
         control: &mut dyn FnMut(Control),
     ) -> (usize, Brought) {
-        let (bytes, start) = std::mem::take(&mut self.unread);
-        let (left, brought) = self.look_at(&bytes[start..], share, control);
-        let count = bytes.len() - start - left;
+        let mut unread = std::mem::take(&mut self.unread);
+        let (left, brought) = self.look_at(unread.bytes(), unread.chunk(), share, control);
+        let count = unread.len() - left;
         if left > 0 {
-            self.unread = (bytes, start + count);
+            unread.keep_last(left);
+            self.unread = unread;
+        } else if let Some(chunk) = unread.into_chunk() {
+            self.pool.give_chunk(chunk);
         }
         (count, brought)
     }
@@ -136,16 +159,47 @@ impl Receiving {
         share: &Share,
         control: &mut dyn FnMut(Control),
     ) -> Brought {
-        let (left, brought) = self.look_at(bytes, share, control);
+        let (left, brought) = self.look_at(bytes, None, share, control);
         if left > 0 {
-            self.unread = (bytes[bytes.len() - left..].to_vec(), 0);
+            self.unread = Unread::own(bytes[bytes.len() - left..].to_vec());
         }
         brought
     }
 
-    /// Everything that `bytes` bring, and how many of them were not looked at because the share was used up.
-    fn look_at(&mut self, bytes: &[u8], share: &Share, control: &mut dyn FnMut(Control)) -> (usize, Brought) {
+    /// The same for bytes that are the first `count` of the chunk.
+    pub(crate) fn take_in_chunk(
+        &mut self,
+        count: usize,
+        share: &Share,
+        control: &mut dyn FnMut(Control),
+    ) -> Brought {
+        let Some(chunk) = self.chunk.take() else { return Brought::default() };
+        let bytes = &chunk.bytes()[..count];
+        let (left, brought) = self.look_at(bytes, Some((&chunk, count)), share, control);
+        // Where messages stay in the chunk, that is kept anyway.
+        if left > 0 && (left >= Chunk::WORTH || Arc::strong_count(&chunk) > 1) {
+            self.unread = Unread::in_chunk(chunk, count - left..count);
+        } else {
+            if left > 0 {
+                self.unread = Unread::own(bytes[count - left..].to_vec());
+            }
+            self.pool.give_chunk(chunk);
+        }
+        brought
+    }
+
+    /// Everything that `bytes` bring, and how many of them were not looked at because the share was used up. `place`: what
+    /// they were read into, if that is a chunk, and where in it they end.
+    fn look_at(
+        &mut self,
+        bytes: &[u8],
+        place: Option<InChunk<'_>>,
+        share: &Share,
+        control: &mut dyn FnMut(Control),
+    ) -> (usize, Brought) {
         let mut input = bytes;
+        let before = self.batch.size();
+        let mut large = 0;
         let mut brought = Brought::default();
         let lends = bytes.len() >= LENDS_FROM;
         if lends {
@@ -160,7 +214,11 @@ impl Receiving {
             }
             match self.wire.receive(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Event::Message(message))) if !share.discards => self.batch.push(message),
+                Ok(Some(Event::Message(message))) if !share.discards => {
+                    // One that is borrowed from the input ends where that begins now.
+                    let place = place.map(|(chunk, end)| (chunk, end - input.len()));
+                    large += self.batch.push_read(message, place);
+                }
                 Ok(Some(Event::Piece(piece))) if !share.discards => self.batch.push_piece(piece),
                 Ok(Some(Event::Message(_) | Event::Piece(_))) => {}
                 Ok(Some(Event::Ping(payload))) => control(Control::Ping(payload)),
@@ -175,9 +233,24 @@ impl Receiving {
         if lends {
             self.pool.give(self.wire.take_back());
         }
+        if place.is_some() && (1..Chunk::WORTH).contains(&large) {
+            self.batch.unpin(before.messages);
+        }
+        self.expect(large, before);
         // Behind a violation nothing is looked at any more, whatever is left.
         let left = if brought.violation.is_some() { 0 } else { input.len() };
         (left, brought)
+    }
+
+    /// What comes next is like what came: messages of so many bytes that were large and came whole, among all that ended.
+    /// The beginning of one says nothing, nor does the end of a large one alone.
+    fn expect(&mut self, large: usize, before: HeldLimit) {
+        let HeldLimit { messages, bytes } = self.batch.size().less(before);
+        if large > 0 {
+            self.expects_large = 2 * large >= bytes;
+        } else if messages > 0 && bytes / messages <= SMALL {
+            self.expects_large = false;
+        }
     }
 
     /// Has one message reported in pieces; what has come of it already is the first.
@@ -196,12 +269,15 @@ impl Receiving {
     /// Gives back what a connection at rest does not need.
     pub(crate) fn rest(&mut self) {
         self.wire.idle();
+        if self.unread.chunk().is_some() && self.unread.len() < Chunk::WORTH {
+            self.unread = Unread::own(self.unread.bytes().to_vec());
+        }
     }
 
     /// TCP has ended: gives back all that only a connection needs.
     pub(crate) fn end(&mut self) {
         self.wire.end();
-        self.unread = (Vec::new(), 0);
+        self.unread = Unread::default();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Servers for the tests of connecting: threads with a listener of the standard library, one connection each.
 
 mod dialing;
+mod flooding;
 mod on_reactor;
 mod redirecting;
 mod securing;

@@ -9,13 +9,13 @@ use crate::connection::{Connection, Reactor};
 use crate::reactor::Role;
 use crate::session::word::State;
 
-fn reactor() -> Arc<Reactor> {
+pub(super) fn reactor() -> Arc<Reactor> {
     Reactor::new(Role::Foreign).expect("descriptors")
 }
 
 /// Turns until `done`, as a loop does.
 #[track_caller]
-fn turn_until(reactor: &Arc<Reactor>, mut done: impl FnMut() -> bool) {
+pub(super) fn turn_until(reactor: &Arc<Reactor>, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !done() {
         assert!(Instant::now() < end, "it takes longer than 10 s");

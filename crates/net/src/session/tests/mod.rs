@@ -1,13 +1,15 @@
 //! The two halves as a driver uses them, in virtual time.
 
+mod large;
+
 use std::time::Duration;
 
 use sunsocket_wire::{CloseFrame, Limits, MessageKind, Receiver};
 
-use super::Sending;
-use super::send::{Expired, Room};
-use super::word::{FAILING, FULL, OVERDRAWN, SENDING_PIECES};
 use crate::options::{ConnectOptions, WriteLimit};
+use crate::session::Sending;
+use crate::session::send::{Expired, Room};
+use crate::session::word::{FAILING, FULL, OVERDRAWN, SENDING_PIECES};
 use crate::sync::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
