@@ -417,10 +417,13 @@ class WebSocket(Base):
         Args, results and errors are those of :meth:`sunsocket.WebSocket.recv_many`.
         """
         timeout = _options.check_timeout(timeout)
+        pauses = self._is_others_turn()
+        if not pauses and (messages := self._take_many(limit)):
+            return messages
         ticket = self._queue(limit)
         took = False
         try:
-            if self._is_others_turn():
+            if pauses:
                 await asyncio.sleep(0)
             messages = self._collect(ticket)
             if messages is None:

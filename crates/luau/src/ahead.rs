@@ -5,7 +5,7 @@
 //! the hold together, become strings in a table that `run_handlers` goes through, and the handler is called from there.
 //!
 //! Any call of a script's may change that (another handler, a `Wait`, a `Close`). All of them go through
-//! [`Socket::takers`], at whose end this is asked whether things still are as they were: if not, the messages that the
+//! `Socket::takers`, at whose end this is asked whether things still are as they were: if not, the messages that the
 //! handler has not had go back to the takers, as the oldest.
 #![allow(
     unsafe_code,
@@ -14,12 +14,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mlua::{Function, Lua, LuaString, Table, ffi};
-use sunsocket_net::{HeldLimit, Straight, Taken};
-
-use crate::socket::{Socket, SocketTakers};
+use sunsocket_net::{Connection, HeldLimit, Straight, Taken};
 
 /// The most messages in one list, and bytes in them but for the last.
 const MOST: HeldLimit = HeldLimit { messages: 256, bytes: 256 << 10 };
@@ -39,7 +38,8 @@ pub(crate) struct Ahead {
 
 /// The list that is being gone through.
 struct List {
-    socket: Rc<Socket>,
+    /// The connection's number.
+    of: u64,
     handler: Function,
     straight: Straight,
     count: usize,
@@ -79,13 +79,17 @@ impl Ahead {
         self.table.raw_set("turn", turn)
     }
 
-    /// Makes a list of what is held, if there is one handler and nobody else to think of; says how many messages it has, which
-    /// are no more than `most`.
-    pub(crate) fn begin(&self, lua: &Lua, socket: &Rc<Socket>, most: u32) -> mlua::Result<Option<u32>> {
-        let sole = socket.takers().sole_handler();
-        let Some((handler, straight)) = sole else { return Ok(None) };
+    /// Makes a list of what is held for the `sole` handler (`Takers::sole_handler`); says how many messages it has, which are
+    /// no more than `most`.
+    pub(crate) fn begin(
+        &self,
+        lua: &Lua,
+        connection: &Arc<Connection>,
+        (handler, straight): (Function, Straight),
+        most: u32,
+    ) -> mlua::Result<Option<u32>> {
         let most = HeldLimit { messages: self.most.get().min(most as usize), ..MOST };
-        let Some(mut taken) = socket.connection.take_many(most) else { return Ok(None) };
+        let Some(mut taken) = connection.take_many(most) else { return Ok(None) };
         let made = Cell::new(0);
         let filled = fill(lua, &self.table, &taken, &made);
         let count = made.get();
@@ -95,31 +99,28 @@ impl Ahead {
         self.table.raw_set("at", 0)?;
         self.table.raw_set("count", count)?;
         if count > 0 {
-            let socket = Rc::clone(socket);
-            self.list.replace(Some(List { socket, handler, straight, count, began: Instant::now() }));
+            let of = connection.id();
+            self.list.replace(Some(List { of, handler, straight, count, began: Instant::now() }));
         }
         filled.map(|()| u32::try_from(count).ok())
     }
 
-    /// Something about the takers of `socket` may have changed: what the one handler has not had goes back to them, unless
+    /// Something about the takers of a connection may have changed: what the one handler has not had is for them again, unless
     /// everything is as it was.
-    pub(crate) fn settle(&self, socket: &Socket, takers: &mut SocketTakers) {
-        let Ok(mut list) = self.list.try_borrow_mut() else { return };
-        if list.as_ref().is_none_or(|list| !std::ptr::eq(&*list.socket, socket) || list.straight.holds()) {
-            return;
+    #[must_use = "these messages are lost otherwise"]
+    pub(crate) fn settle(&self, connection: &Connection) -> Vec<LuaString> {
+        let Ok(mut list) = self.list.try_borrow_mut() else { return Vec::new() };
+        if list.as_ref().is_none_or(|list| list.of != connection.id() || list.straight.holds()) {
+            return Vec::new();
         }
         // What is left of the list is in the table: to take it out there cannot fail.
-        if let Some(List { count, .. }) = list.take()
-            && let Ok(at) = self.at()
-            && at < count
-        {
-            let rest = (at + 1..=count).filter_map(|at| {
-                let message = self.table.raw_get::<LuaString>(at).ok();
-                self.table.raw_set(at, false).ok().and(message)
-            });
-            takers.give_back(rest.collect());
-            let _ = self.allow(NEVER);
-        }
+        let (Some(List { count, .. }), Ok(at)) = (list.take(), self.at()) else { return Vec::new() };
+        let _ = self.allow(NEVER);
+        let rest = (at + 1..=count).filter_map(|at| {
+            let message = self.table.raw_get::<LuaString>(at).ok();
+            self.table.raw_set(at, false).ok().and(message)
+        });
+        rest.collect()
     }
 
     fn at(&self) -> mlua::Result<usize> {

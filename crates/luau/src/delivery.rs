@@ -177,7 +177,8 @@ fn find(session: &Session, batch: &mut Batch) -> mlua::Result<Option<(Function, 
             return Ok(None);
         }
         if socket.glance.may_be_straight()
-            && let Some(count) = session.ahead.begin(&vm.lua, socket, batch.budget)?
+            && let Some(sole) = { socket.takers().sole_handler() }
+            && let Some(count) = session.ahead.begin(&vm.lua, &socket.connection, sole, batch.budget)?
         {
             batch.budget -= count;
             continue;

@@ -24,7 +24,7 @@ impl Waiter for Waits {
     }
 }
 
-pub(crate) type SocketTakers = Takers<LuaString, Function, Waits>;
+type SocketTakers = Takers<LuaString, Function, Waits>;
 
 pub(crate) struct Socket {
     pub(crate) connection: Arc<Connection>,
@@ -144,7 +144,10 @@ impl DerefMut for Settled<'_> {
 
 impl Drop for Settled<'_> {
     fn drop(&mut self) {
-        self.socket.ahead.settle(self.socket, &mut self.takers);
+        let rest = self.socket.ahead.settle(&self.socket.connection);
+        if !rest.is_empty() {
+            self.takers.give_back(rest);
+        }
     }
 }
 

@@ -59,7 +59,8 @@ mod sys;
 mod takers;
 mod tls;
 
-pub use connection::{Connection, Dispatch, Reactor, Taken};
+pub use connection::receiving::Taken;
+pub use connection::{Connection, Dispatch, Reactor};
 pub use drive::guardian::BusyReport;
 pub use drive::leader::Waited;
 pub use error::{Error, ErrorKind, HttpAnswer};

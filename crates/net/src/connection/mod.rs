@@ -34,7 +34,7 @@ mod connecting;
 mod ending;
 mod opening;
 mod reading;
-mod receiving;
+pub(crate) mod receiving;
 mod sending;
 mod time;
 
@@ -42,8 +42,6 @@ mod time;
 pub type Reactor = crate::reactor::Reactor<Connection>;
 /// While this lives, the thread that made it delivers to handlers; see [`Reactor::dispatch`].
 pub type Dispatch<'a> = crate::reactor::owning::Dispatch<'a, Connection>;
-
-pub use receiving::Taken;
 
 /// A connection without keep-alive is at rest after so long without a message; another one after its ping interval.
 const REST_AFTER: Duration = Duration::from_secs(20);

@@ -28,6 +28,18 @@ pub trait Source {
     /// # Errors
     /// The message was taken, and could not be made.
     fn take(&mut self) -> Result<Option<Self::Message>, Self::Error>;
+
+    /// Takes up to `most` messages off the hold, the oldest first, and passes each on.
+    ///
+    /// # Errors
+    /// A message was taken and could not be made; those before it were passed on.
+    fn take_more(&mut self, most: usize, pass_on: &mut dyn FnMut(Self::Message)) -> Result<(), Self::Error> {
+        for _ in 0..most {
+            let Some(message) = self.take()? else { break };
+            pass_on(message);
+        }
+        Ok(())
+    }
 }
 
 /// What is to be done next.
@@ -161,11 +173,19 @@ impl<M: Clone, H: Clone, W: Waiter> Takers<M, H, W> {
             let reach = if handlers { Reach::Everybody } else { Reach::First };
             let (greedy, copied) = self.tickets.hand_out(number, &message, reach);
             self.pause_due |= copied && asker == Asker::Driver;
-            if let Some((ticket, more)) = greedy {
-                for _ in 0..more {
-                    let Some(kept) = self.take_off(false, source)? else { break };
+            if let Some((ticket, mut more)) = greedy {
+                while more > 0
+                    && self.has_returned()
+                    && let Some(kept) = self.take_off(false, source)?
+                {
                     self.tickets.add(ticket, kept.number, kept.message);
+                    more -= 1;
                 }
+                let Self { tickets, taken, .. } = self;
+                source.take_more(more, &mut |message| {
+                    *taken += 1;
+                    tickets.add(ticket, *taken, message);
+                })?;
             }
         }
         if handlers && asker == Asker::Driver {

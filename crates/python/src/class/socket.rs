@@ -221,6 +221,16 @@ impl Socket {
         receive_many(py, &self.delivery, limit.unwrap_or(MOST_AT_ONCE), timeout)
     }
 
+    /// The held messages, where nobody else is to be thought of; none otherwise.
+    fn _take_many(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = batch_limit)] limit: Option<usize>,
+    ) -> PyResult<Vec<Py<PyAny>>> {
+        self.delivery.connection.pull();
+        self.delivery.take_free_many(py, limit.unwrap_or(MOST_AT_ONCE))
+    }
+
     /// `timeout` is only checked: that of the wait that follows.
     fn _send_ping(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<u64> {
         check_timeout(timeout)?;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use sunsocket_net::{Asker, Connection, Next, Source, State, Ticket};
 
 use super::state::{Delivery, Handler};
+use super::taking::take_many;
 use super::waiter::{Slot, Value, Waiter};
 use crate::fairness::Turn;
 use crate::locking::lock;
@@ -36,6 +37,10 @@ impl Source for Hold<'_, '_> {
             Some(None) => Err(PyErr::fetch(self.py)),
             message => Ok(message.flatten().map(Value)),
         }
+    }
+
+    fn take_more(&mut self, most: usize, pass_on: &mut dyn FnMut(Value)) -> PyResult<()> {
+        take_many(self.py, self.connection, most, |message| pass_on(Value(message)))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Taking held messages at once, where nobody else is to be thought of: no handler, nobody who came before.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
-use sunsocket_net::HeldLimit;
+use sunsocket_net::{Connection, HeldLimit};
 
 use super::state::Delivery;
 use crate::payload;
@@ -20,17 +22,10 @@ impl Delivery {
 
     /// The held messages, up to `limit`. One that cannot be made ends the row; it is an error only where it is the first.
     pub(crate) fn take_free_many(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
-        if !self.glance.is_free() {
-            return Ok(Vec::new());
-        }
-        let most = HeldLimit { messages: limit, bytes: usize::MAX };
-        let Some(mut taken) = self.connection.take_many(most) else { return Ok(Vec::new()) };
-        let mut messages = Vec::with_capacity(taken.len());
-        messages.extend(taken.iter().map_while(|message| payload::to_object(py, &message)));
-        let all = messages.len() == taken.len();
-        taken.read(messages.len() + usize::from(!all));
-        if !all {
-            let error = PyErr::fetch(py);
+        let mut messages = Vec::new();
+        if self.glance.is_free()
+            && let Err(error) = take_many(py, &self.connection, limit, |message| messages.push(message))
+        {
             if messages.is_empty() {
                 return Err(error);
             }
@@ -38,4 +33,30 @@ impl Delivery {
         }
         Ok(messages)
     }
+}
+
+/// Takes the held messages together, up to `most`, and passes each on.
+///
+/// # Errors
+/// One could not be made; those before it were passed on, and those behind it stay held.
+pub(super) fn take_many(
+    py: Python<'_>,
+    connection: &Arc<Connection>,
+    most: usize,
+    mut pass_on: impl FnMut(Py<PyAny>),
+) -> PyResult<()> {
+    let most = HeldLimit { messages: most, bytes: usize::MAX };
+    let Some(mut taken) = connection.take_many(most) else { return Ok(()) };
+    let mut read = 0;
+    let mut failure = None;
+    for message in taken.iter() {
+        read += 1;
+        let Some(message) = payload::to_object(py, &message) else {
+            failure = Some(PyErr::fetch(py));
+            break;
+        };
+        pass_on(message);
+    }
+    taken.read(read);
+    failure.map_or(Ok(()), Err)
 }
