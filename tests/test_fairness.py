@@ -190,3 +190,36 @@ def test_nothing_fires_after_close_that_others_took_before(raw_server):
     with pytest.raises(ConnectionClosed):
         ws.recv(1)
     assert fired == ["0"]
+
+
+def test_the_dispatcher_sleeps_while_a_thread_takes_a_flood_message_by_message(run_python, raw_server):
+    def large(peer):
+        peer.accept()
+        some = frame(TEXT, b"x" * 60_000) * 10
+        with contextlib.suppress(OSError):
+            while True:
+                peer.sock.sendall(some)
+
+    outcome = run_python(
+        """
+import pathlib, sys, time
+from sunsocket import WebSocket
+
+def cpu_of_others():
+    # Nanoseconds of CPU time of all threads but this one.
+    tasks = pathlib.Path("/proc/self/task").iterdir()
+    own = str(__import__("threading").get_native_id())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks if task.name != own)
+
+ws = WebSocket.connect(sys.argv[1])
+ws.recv()
+before, start = cpu_of_others(), time.perf_counter()
+for _ in range(10_000):
+    ws.recv()
+busy = (cpu_of_others() - before) / 1e9 / (time.perf_counter() - start)
+ws.abort()
+print("sleeps", busy < 0.1 or busy)
+""",
+        raw_server(large).url,
+    )
+    assert (outcome.stdout, outcome.stderr) == ("sleeps True\n", ""), outcome

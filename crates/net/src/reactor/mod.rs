@@ -322,11 +322,8 @@ impl<C: Served> Reactor<C> {
             self.alert();
         }
         if bits.has_pending_read() && !bits.has(QUEUED_READ) && self.reads.put(connection) {
+            // An owner that gives way is left alone: reading is for the thread that pulls, or pulls again in a moment.
             self.wake_sleeper();
-            // While a thread pulls, reading is its business: an owner that gives way would find nothing to do.
-            if !self.leadership.is_pulled_now() {
-                self.leadership.unpark();
-            }
         }
         if bits.has(FAILING) && !bits.has(HOLDS | QUEUED_FAIL) && self.fails.put(connection) {
             self.alert();
@@ -505,13 +502,10 @@ impl<C: Served> Reactor<C> {
             || self.anybody_has_work()
     }
 
-    /// What an owner that gives way does itself. Reading is for the thread that pulls: to return for that would mean to
-    /// come back at once, again and again, until that thread has had its turn.
+    /// What an owner that gives way does itself. Not reading: it is for the thread that pulls, also between two pulls. To
+    /// return for that would mean to give way again at once, round and round, on the core that the thread may need.
     fn parked_has_work(&self) -> bool {
-        self.woken.load(Ordering::SeqCst)
-            || !self.ready.is_empty()
-            || self.owner_has_fails()
-            || !self.leadership.is_pulled_now() && !self.reads.is_empty()
+        self.woken.load(Ordering::SeqCst) || !self.ready.is_empty() || self.owner_has_fails()
     }
 
     fn anybody_has_work(&self) -> bool {
