@@ -99,8 +99,8 @@ impl Connection {
             self.word.set(OPENED_UNTOLD);
         }
         self.word.set_state(State::Open);
-        // Last: whoever is told by these sees all of it.
-        self.word.set(DUE_VISIT | NEWS);
+        // Last: whoever is told by these sees all of it. Who connects here and waits knows by itself: the owner is left asleep.
+        self.word.set(if report { DUE_VISIT | NEWS } else { NEWS });
     }
 
     /// Connecting came to nothing.
