@@ -31,6 +31,12 @@ class Bug(NamedTuple):
 
 BUGS = [
     Bug(
+        "the guardian of a loop with silent sockets sleeps without the poller",
+        "drive/guardian.rs",
+        "false => Nap::Deep(foreign.then(|| Arc::clone(reactor.poller()))),",
+        "false => Nap::Deep(foreign.then(|| Arc::clone(reactor.poller())).filter(|_| false)),",
+    ),
+    Bug(
         "an answer that came during a step of connecting is forgotten",
         "connection/connecting.rs",
         "Ok(()) if self.answered.load(Ordering::SeqCst) => continue,",

@@ -14,7 +14,7 @@
 //! these atomics are `SeqCst` for that reason.
 #![forbid(unsafe_code)]
 // These are the borrowed files': they have more users at home, and are public there.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod connect;
 mod io;
@@ -36,6 +36,7 @@ mod borrowed {
     pub(crate) mod options;
     pub(crate) mod reactor;
     pub(crate) mod session;
+    pub(crate) mod takers;
 
     pub(crate) mod drive {
         pub(crate) mod guardian;
@@ -46,4 +47,4 @@ mod borrowed {
 }
 
 // The borrowed files name each other by these.
-use borrowed::{connection, drive, entropy, error, fork, handshake, options, reactor, session};
+use borrowed::{connection, drive, entropy, error, fork, handshake, options, reactor, session, takers};

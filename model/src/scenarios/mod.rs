@@ -73,6 +73,7 @@ pub const ALL: &[Scenario] = &[
         ending::a_violation_that_nobody_waits_for_keeps_nothing,
     ),
     ("the_last_message_then_closed", ending::the_last_message_then_closed),
+    ("a_taker_keeps_its_place_over_a_pause", receiving::a_taker_keeps_its_place_over_a_pause),
 ];
 
 /// Has the waker lose every call while `run` lasts.

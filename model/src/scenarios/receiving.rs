@@ -3,8 +3,9 @@
 use super::join;
 use crate::connection::Connection;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, thread};
-use crate::world::{Log, Setting, World, numbered, recv, send, take_for_handler};
+use crate::sync::{Arc, Mutex, lock, thread};
+use crate::takers::{Asker, Next, Outcome, Source, Takers, Ticket, Waiter};
+use crate::world::{Log, Setting, World, numbered, recv, send, take, take_for_handler};
 
 /// Two threads `recv`: one leads and the other follows, while the owner gives way; each message reaches one of them.
 pub fn threads_receive() {
@@ -222,4 +223,85 @@ pub fn a_burst_waits_for_who_comes_late() {
     drop(connection);
     world.end();
     assert_eq!(log.all(), numbered("m", 6));
+}
+
+/// The hold, for the takers.
+struct Hold<'a>(&'a Arc<Connection>);
+
+impl Source for Hold<'_> {
+    type Message = String;
+    type Error = std::convert::Infallible;
+
+    fn has_closed(&mut self) -> bool {
+        self.0.close_was_reported()
+    }
+
+    fn take(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(take(self.0))
+    }
+}
+
+/// Is told when something was given to it.
+#[derive(Clone, Default)]
+struct Told(Arc<AtomicBool>);
+
+impl Waiter for Told {
+    fn needs_driver(&self) -> bool {
+        false
+    }
+}
+
+type Queue = Mutex<Takers<String, (), Told>>;
+
+/// Somebody looks for itself until its ticket was given a message.
+fn take_by(connection: &Arc<Connection>, queue: &Queue, ticket: Ticket, told: &Told) -> String {
+    loop {
+        let mut others = false;
+        {
+            let mut takers = lock(queue);
+            let mut hold = Hold(connection);
+            while let Ok(Some(next)) = takers.next(Asker::Waiter, &mut hold) {
+                if let Next::Give(_, Told(told), _) = next {
+                    told.store(true, Ordering::SeqCst);
+                    others = true;
+                }
+            }
+            if let Outcome::Given(message) = takers.collect(ticket) {
+                drop(takers);
+                connection.reactor().nudge();
+                return message;
+            }
+        }
+        if others {
+            connection.reactor().nudge();
+        }
+        connection.reactor().wait(None, &mut || told.0.load(Ordering::SeqCst) || connection.has_message());
+    }
+}
+
+/// Three came one after the other. The first pauses, as a task does that leaves its loop to others: what comes meanwhile is
+/// its own all the same, and the others get theirs in their order.
+pub fn a_taker_keeps_its_place_over_a_pause() {
+    let mut world = World::new(Setting::default());
+    let (connection, peer) = world.open();
+    world.own(|_| {});
+    connection.pull();
+    let queue: Arc<Queue> = Arc::default();
+    let places = [(); 3].map(|()| {
+        let told = Told::default();
+        (lock(&queue).receive(told.clone(), 1), told)
+    });
+    let mut pauses = true;
+    let takers = places.map(|(ticket, told)| {
+        let (connection, queue) = (Arc::clone(&connection), Arc::clone(&queue));
+        let pause = if std::mem::take(&mut pauses) { 6 } else { 0 };
+        thread::spawn(move || {
+            (0..pause).for_each(|_| thread::yield_now());
+            take_by(&connection, &queue, ticket, &told)
+        })
+    });
+    numbered("m", 3).iter().for_each(|text| peer.send(text));
+    assert_eq!(takers.map(join).to_vec(), numbered("m", 3));
+    drop(connection);
+    world.end();
 }

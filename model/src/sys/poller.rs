@@ -175,23 +175,44 @@ impl Poller {
 pub(crate) struct Call {
     rung: Mutex<bool>,
     ringing: Condvar,
+    /// That of the poller which the guardian sleeps on.
+    beside: Mutex<Option<Arc<Bell>>>,
 }
 
 impl Call {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { rung: Mutex::new(false), ringing: Condvar::default() })
+        Ok(Self { rung: Mutex::new(false), ringing: Condvar::default(), beside: Mutex::default() })
     }
 
     pub(crate) fn ring(&self) {
         *lock(&self.rung) = true;
         self.ringing.notify_all();
+        let beside = lock(&self.beside).clone();
+        if let Some(bell) = beside {
+            bell.ring();
+        }
     }
 
     /// The guardian's ticks are time-outs that it is made for: all of them end.
-    pub(crate) fn wait(&self, _poller: Option<&Poller>, patience: Option<Duration>) {
+    pub(crate) fn wait(&self, poller: Option<&Poller>, patience: Option<Duration>) {
         if let Some(patience) = patience {
             let_pass(patience);
             *lock(&self.rung) = false;
+            return;
+        }
+        if let Some(poller) = poller {
+            *lock(&self.beside) = Some(Arc::clone(&poller.bell));
+            loop {
+                let rings = *lock(&poller.bell.rings);
+                if std::mem::take(&mut *lock(&self.rung)) || !poller.look(false).is_empty() {
+                    break;
+                }
+                let mut guard = lock(&poller.bell.rings);
+                while *guard == rings {
+                    guard = poller.bell.rung.wait(guard);
+                }
+            }
+            *lock(&self.beside) = None;
             return;
         }
         let mut rung = lock(&self.rung);
