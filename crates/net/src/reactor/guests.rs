@@ -42,7 +42,7 @@ impl<C: Served> Reactor<C> {
     /// Has the guest called at the time `at`, in place of the time that it set before. From any thread.
     pub(crate) fn call_guest_at(&self, key: u64, at: Instant) {
         if self.timers.set(key, at) {
-            self.poller.set_alarm(at);
+            self.set_alarm();
             if self.role == Role::Thread {
                 // Whoever sleeps does so for the time that it has computed before.
                 self.wake_sleeper();

@@ -377,7 +377,7 @@ impl<C: Served> Reactor<C> {
                     if let Some(at) = self.moment(deadline)
                         && self.timers.set(*key, at)
                     {
-                        self.poller.set_alarm(at);
+                        self.set_alarm();
                         wakes = true;
                     }
                 } else if !bits.has(ATTACHED) {
@@ -406,6 +406,17 @@ impl<C: Served> Reactor<C> {
         }
         if let Some(error) = refused {
             connection.on_refused(error);
+        }
+    }
+
+    /// Has the alarm go off at the first deadline of all. Two threads may do this at once, each for a deadline of its own: who
+    /// sets the alarm last looks afterwards whether that was for the first of them.
+    pub(crate) fn set_alarm(&self) {
+        let mut first = self.timers.first();
+        while let Some(at) = first {
+            self.poller.set_alarm(at);
+            let now_first = self.timers.first();
+            first = if now_first == first { None } else { now_first };
         }
     }
 

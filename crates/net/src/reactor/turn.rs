@@ -152,10 +152,8 @@ impl<C: Served> Reactor<C> {
             // The alarm may have gone off for a connection that has ended meanwhile: it goes off once, and the others wait.
             let rang =
                 || (0..turner.events.len()).any(|at| matches!(turner.events.get(at), Readiness::Alarm));
-            if let Some(first) = first
-                && rang()
-            {
-                self.poller.set_alarm(first);
+            if rang() {
+                self.set_alarm();
             }
             return;
         }
@@ -173,9 +171,7 @@ impl<C: Served> Reactor<C> {
                 guest.on_deadline(now);
             }
         }
-        if let Some(first) = self.timers.first() {
-            self.poller.set_alarm(first);
-        }
+        self.set_alarm();
     }
 }
 
