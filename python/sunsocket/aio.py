@@ -418,8 +418,8 @@ class WebSocket(Base):
         """
         timeout = _options.check_timeout(timeout)
         pauses = self._is_others_turn()
-        if not pauses and (messages := self._take_many(limit)):
-            return messages
+        if not pauses and (held := self._take_many(limit)):
+            return held
         ticket = self._queue(limit)
         took = False
         try:
