@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 
 use crate::pipe::Pipe;
-use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, thread};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Source(Arc<Pipe>);
@@ -23,8 +24,15 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(pipe: Arc<Pipe>, record: Option<usize>) -> Self {
-        let reader = Reader { pipe: Arc::clone(&pipe), record, held: VecDeque::new() };
+        let reader = Reader { pipe: Arc::clone(&pipe), record, held: VecDeque::new(), endless: None };
         Self { reader, writer: Writer { pipe } }
+    }
+
+    /// The same, in which this frame comes again and again, from its first byte on, until `stops` says that it is enough.
+    pub(crate) fn endless(pipe: Arc<Pipe>, record: usize, frame: Vec<u8>, stops: Arc<AtomicBool>) -> Self {
+        let mut transport = Self::new(pipe, Some(record));
+        transport.reader.endless = Some((frame, stops));
+        transport
     }
 
     pub(crate) fn into_halves(self) -> (Reader, Writer) {
@@ -38,6 +46,7 @@ pub(crate) struct Reader {
     /// The most that one read takes, when more is held back here.
     record: Option<usize>,
     held: VecDeque<u8>,
+    endless: Option<(Vec<u8>, Arc<AtomicBool>)>,
 }
 
 impl Reader {
@@ -52,7 +61,16 @@ impl Reader {
             return Ok(bytes.len());
         };
         if self.held.is_empty() {
-            self.held.extend(self.pipe.client_read(usize::MAX)?);
+            match (self.pipe.client_read(usize::MAX), &self.endless) {
+                (Err(error), Some((frame, stops)))
+                    if error.kind() == io::ErrorKind::WouldBlock && !stops.load(Ordering::SeqCst) =>
+                {
+                    self.held.extend(frame);
+                    // Time passes: who never lets others run would keep the rest of the world from going on.
+                    thread::yield_now();
+                }
+                (bytes, _) => self.held.extend(bytes?),
+            }
         }
         let count = record.min(buffer.len()).min(self.held.len());
         for (to, byte) in buffer.iter_mut().zip(self.held.drain(..count)) {
@@ -70,7 +88,8 @@ impl Reader {
     }
 
     pub(crate) fn has_buffered(&self) -> bool {
-        !self.held.is_empty()
+        let flows = self.endless.as_ref().is_some_and(|(_, stops)| !stops.load(Ordering::SeqCst));
+        !self.held.is_empty() || flows
     }
 
     pub(crate) fn owes_write(&self) -> bool {

@@ -61,6 +61,18 @@ impl World {
 
     /// An open connection and its server.
     pub(crate) fn open(&mut self) -> (Arc<Connection>, Peer) {
+        let record = self.setting.record;
+        self.open_over(|pipe| Transport::new(pipe, record))
+    }
+
+    /// The same, but inside TLS a text comes again and again, of which the poller says nothing, until `stops` says that it is
+    /// enough.
+    pub(crate) fn open_flooded(&mut self, stops: &Arc<AtomicBool>) -> (Arc<Connection>, Peer) {
+        let stops = Arc::clone(stops);
+        self.open_over(|pipe| Transport::endless(pipe, 3, b"\x81\x05flood".to_vec(), stops))
+    }
+
+    fn open_over(&mut self, transport: impl FnOnce(Arc<Pipe>) -> Transport) -> (Arc<Connection>, Peer) {
         let mut options = ConnectOptions::new("ws://model.example/").expect("a good URL");
         options.ping_interval = None;
         options.write_limit = WriteLimit { high: self.setting.high, low: self.setting.high / 2 };
@@ -78,7 +90,7 @@ impl World {
             local_address: nowhere,
             remote_address: nowhere,
         };
-        let transport = Transport::new(Arc::clone(&pipe), self.setting.record);
+        let transport = transport(Arc::clone(&pipe));
         connection.opened(Connected { transport, handshake, leftover: Vec::new() }, false);
         self.connections.push(Arc::clone(&connection));
         (connection, Peer { pipe })
