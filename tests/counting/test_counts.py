@@ -48,8 +48,8 @@ BUDGETS = {
     # needs for a message and a coroutine that is resumed.
     "rtt-256": {
         "threads, handlers": Budget(calls=3.3, polls=1.1, allocations=1.1),
-        # It looks before it gives the GIL away and waits: one poll where the answer is there by then; otherwise two, and one
-        # allocation for its place among those who wait. Taking the GIL back may have to be waited for (futex).
+        # It looks before it gives the GIL away and waits: one poll where the answer is there by then; otherwise two,
+        # and one allocation for its place among those who wait. Taking the GIL back may have to be waited for (futex).
         "threads, recv": Budget(calls=5.5, polls=2.1, allocations=1.1),
         # A list is one allocation more, for however many messages there are in it.
         "threads, recv_many": Budget(calls=5.5, polls=2.1, allocations=2.1),
