@@ -58,7 +58,7 @@ impl Socket {
 
     /// Whether a message is held, or was given back.
     pub(crate) fn has_message(&self) -> bool {
-        self.glance.has_returned() || self.connection.has_message()
+        self.connection.has_message_for(&self.glance)
     }
 
     /// A local Close: what was taken off the hold and not fired goes with what is held.
@@ -70,11 +70,7 @@ impl Socket {
     /// Tells the connection whether messages are to be reported.
     pub(crate) fn update_interest(&self) {
         let needs_reports = self.takers().needs_reports();
-        self.connection.listen(needs_reports);
-        if needs_reports && self.glance.has_returned() {
-            // The connection knows nothing of what was given back to the takers.
-            self.connection.request_delivery();
-        }
+        self.connection.listen_for(needs_reports, &self.glance);
     }
 
     /// What is next for whoever asks.

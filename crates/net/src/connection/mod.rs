@@ -235,6 +235,12 @@ impl Connection {
         Some(Scope { connection: self, half: Some(held), applies: true })
     }
 
+    /// The same for who may not wait. `None`: somebody else has it.
+    fn try_send_half(self: &Arc<Self>) -> Option<Scope<'_, SendHalf>> {
+        let held = Held::try_lock(&self.send)?;
+        Some(Scope { connection: self, half: Some(held), applies: true })
+    }
+
     /// The sending half inside the scope of the receiving one, at whose end the reactor applies what both have stated.
     fn send_half_inside(self: &Arc<Self>) -> Scope<'_, SendHalf> {
         Scope { connection: self, half: Some(Held::lock(&self.send)), applies: false }

@@ -10,6 +10,7 @@ use crate::session::word::{
     CLOSE_TOLD, DUE_VISIT, FAILING, HOLD_FULL, HOLD_OVER, HOLDS, LISTENING, NEWS, PULLED, STREAMING, State,
 };
 use crate::sync::{Arc, Instant, MutexGuard, lock};
+use crate::takers::Glance;
 
 impl Connection {
     /// Says whether anybody listens for messages: then new ones, and those that are held, make the connection ready.
@@ -34,6 +35,20 @@ impl Connection {
             }
         }
         self.reactor.apply(self);
+    }
+
+    /// The same for a language's takers: what was given back to them is to be delivered as well, and the hold knows nothing of
+    /// it.
+    pub fn listen_for(self: &Arc<Self>, needs_reports: bool, glance: &Glance) {
+        self.listen(needs_reports);
+        if needs_reports && glance.has_returned() {
+            self.request_delivery();
+        }
+    }
+
+    /// Whether a message is held whole and is the next, or was given back to the takers.
+    pub fn has_message_for(&self, glance: &Glance) -> bool {
+        glance.has_returned() || self.has_message()
     }
 
     /// Whether a message listener is attached.

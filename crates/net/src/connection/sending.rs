@@ -7,7 +7,7 @@ use sunsocket_wire::{Compressed, Deflater, MessageKind};
 
 use super::{Connection, Scope, SendHalf};
 use crate::error::{Error, ErrorKind};
-use crate::reactor::{Held, Role};
+use crate::reactor::Role;
 use crate::session::gathering::{Manner, Writes};
 use crate::session::send::Room;
 use crate::session::word::{DUE_VISIT, FULL, GATHERED, ROOM_UNTOLD, SENDING_PIECES, State};
@@ -51,13 +51,11 @@ impl Connection {
             return Some(Err(self.not_open()));
         }
         if !self.compresses(payload.len(), compress) {
-            let half = Held::try_lock(&self.send)?;
-            let half = Scope { connection: self, half: Some(half), applies: true };
+            let half = self.try_send_half()?;
             return Some(self.send_in(Some(half), kind, payload, None, compress));
         }
         let mut deflater = self.deflater.try_lock().ok()?;
-        let half = Held::try_lock(&self.send)?;
-        let half = Scope { connection: self, half: Some(half), applies: true };
+        let half = self.try_send_half()?;
         let compressed = deflater.as_mut().map(|deflater| deflater.message(payload));
         Some(self.send_in(Some(half), kind, payload, compressed, compress))
     }

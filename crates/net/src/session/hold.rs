@@ -135,14 +135,11 @@ impl Hold {
     /// What was taken together has been read, but for what stands from the index `read` on: that is the oldest again. True
     /// when that is anything.
     pub(crate) fn give_back(&mut self, mut taken: Batch, read: usize) -> bool {
-        if read >= taken.size().messages {
-            taken.recycle();
-        }
-        for _ in 0..read.min(taken.size().messages) {
-            taken.pop(|_read| ());
-        }
-        let returns = !taken.is_empty() && !self.discards;
+        let returns = read < taken.size().messages && !self.discards;
         if returns {
+            for _ in 0..read {
+                taken.pop(|_read| ());
+            }
             mem::swap(&mut self.batch, &mut taken);
             self.batch.append(&mut taken);
         }

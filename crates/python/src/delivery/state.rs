@@ -118,11 +118,7 @@ impl Delivery {
     /// Tells the connection whether messages are to be reported. A waiting thread looks for itself; a task cannot.
     pub(crate) fn update_interest(&self) {
         let needs_reports = self.takers().needs_reports();
-        self.connection.listen(needs_reports);
-        if needs_reports && self.glance.has_returned() {
-            // The connection knows nothing of what was given back to the takers.
-            self.connection.request_delivery();
-        }
+        self.connection.listen_for(needs_reports, &self.glance);
     }
 
     /// Who comes after the end is told of it soon. Both sides may have let go of each other by then.
@@ -248,7 +244,7 @@ impl Delivery {
     }
 
     pub(crate) fn has_message(&self) -> bool {
-        self.glance.has_returned() || self.connection.has_message()
+        self.connection.has_message_for(&self.glance)
     }
 
     /// Whether both sides can let go of each other: nothing will happen any more that anybody could hear of.

@@ -95,7 +95,7 @@ impl<'a> Place<'a> {
             }
             let (slot, glance) = (&self.slot, &delivery.glance);
             let waited = wait_until(py, delivery, until, || {
-                let something = || connection.has_message() || glance.has_returned() || delivery.is_over();
+                let something = || connection.has_message_for(glance) || delivery.is_over();
                 slot.is_told() || (!glance.is_held_up() && something())
             });
             if !matches!(waited, Ok(true)) {
