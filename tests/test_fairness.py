@@ -213,10 +213,15 @@ def cpu_of_others():
 
 ws = WebSocket.connect(sys.argv[1])
 ws.recv()
-before, start = cpu_of_others(), time.perf_counter()
-for _ in range(10_000):
-    ws.recv()
-busy = (cpu_of_others() - before) / 1e9 / (time.perf_counter() - start)
+busy = 1.0
+# Where this thread is stopped for long, on a busy machine, the dispatcher reads in its place: but not each time.
+for _ in range(8):
+    before, start = cpu_of_others(), time.perf_counter()
+    for _ in range(10_000):
+        ws.recv()
+    busy = min(busy, (cpu_of_others() - before) / 1e9 / (time.perf_counter() - start))
+    if busy < 0.1:
+        break
 ws.abort()
 print("sleeps", busy < 0.1 or busy)
 """,
