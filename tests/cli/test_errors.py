@@ -58,7 +58,7 @@ def test_an_error_in_a_module_has_the_modules_file_and_line(run_luau, tmp_path):
     said = fails(run_luau, "local before = 1\nrequire('./module')")
     first, *rest = said.splitlines()
     assert first == f"{tmp_path}/module.luau:2: attempt to index nil with 'y'"
-    assert rest == ["stack traceback:", f"  {tmp_path}/script.luau:2"]
+    assert rest == ["stack traceback:", f"  {tmp_path}/module.luau:2", f"  {tmp_path}/script.luau:2"]
 
 
 def test_an_error_of_the_class_has_the_scripts_line(run_luau, tmp_path):

@@ -1,17 +1,25 @@
 //! `require` of files beside the script.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use mlua::{Function, Lua, chunk::ChunkMode};
 
 use crate::vm::errors;
 
+/// A file that `require` has found.
+pub(crate) struct Found {
+    /// The same for every way to it.
+    pub(crate) key: PathBuf,
+    /// What it is called in errors: relative if the script was named so, as one would name it from the same folder.
+    pub(crate) name: PathBuf,
+}
+
 /// The file that `path` names in the script with the name `requirer`.
 ///
 /// # Errors
 /// What was looked for, and where.
-pub(crate) fn find(path: &str, requirer: &Path) -> Result<PathBuf, String> {
+pub(crate) fn find(path: &str, requirer: &Path) -> Result<Found, String> {
     let folder = requirer.parent().unwrap_or_else(|| Path::new("."));
     let base = folder.join(path);
     let with = |ending: &str| {
@@ -22,11 +30,33 @@ pub(crate) fn find(path: &str, requirer: &Path) -> Result<PathBuf, String> {
     let candidates =
         [with(".luau"), with(".lua"), base.join("init.luau"), base.join("init.lua"), base.clone()];
     match candidates.iter().find(|candidate| candidate.is_file()) {
-        Some(found) => Ok(fs::canonicalize(found).unwrap_or_else(|_| found.clone())),
+        Some(found) => Ok(Found {
+            key: fs::canonicalize(found).unwrap_or_else(|_| found.clone()),
+            name: shortest(found),
+        }),
         None => {
             let looked: Vec<_> = candidates[..2].iter().map(|path| path.display().to_string()).collect();
             Err(format!("require({path:?}): no such file; looked for {}", looked.join(" and ")))
         }
+    }
+}
+
+/// The path without detours (`./`, `folder/../`), as far as it leads to the same file: behind a symbolic link `..` leads
+/// elsewhere.
+fn shortest(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match (part, short.components().next_back()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            _ => short.push(part),
+        }
+    }
+    match (fs::canonicalize(&short), fs::canonicalize(path)) {
+        (Ok(there), Ok(here)) if there == here => short,
+        _ => path.to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{LuaString, Thread, Value};
+use mlua::{Function, LuaString, Table, Thread, Value};
 
 use super::lending::Lending;
 use crate::json;
@@ -18,5 +18,7 @@ pub(super) fn install(vm: &Rc<Vm>, lent: &Lending) -> mlua::Result<()> {
     })?;
     lent.lend(vm, "json", |_, value: Value| Ok(json::encode(&value).ok()))?;
     lent.run(vm, include_str!("../prelude/errors.luau"))?;
+    let debug: Table = vm.lua.globals().get("debug")?;
+    debug.set("traceback", lent.made::<Function>("traceback")?)?;
     lent.keep(vm, &["run", "raising"])
 }

@@ -1,5 +1,6 @@
 //! How the host and the files of the prelude know each other.
 
+use mlua::chunk::Compiler;
 use mlua::{FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, Table, Value};
 
 use crate::delivery::REST;
@@ -31,9 +32,12 @@ impl Lending {
         self.host.set(name, value)
     }
 
-    /// Runs a file of the prelude.
+    /// Runs a file of the prelude. Its functions look to scripts like those of the standard libraries, which are written in
+    /// C: the same source, and no lines. So `error(text, 2)` adds no place when it was the host that called, and names the
+    /// script's line when it was the script.
     pub(super) fn run(&self, vm: &Vm, source: &str) -> mlua::Result<()> {
-        let chunk = vm.lua.load(source).set_name("=sunsocket-prelude");
+        let without_lines = Compiler::new().set_debug_level(0);
+        let chunk = vm.lua.load(source).set_name("=[C]").set_compiler(without_lines);
         chunk.call((&self.host, &self.prelude, Value::LightUserData(REST)))
     }
 

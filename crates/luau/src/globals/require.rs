@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::lending::Lending;
-use crate::modules::{self, either};
+use crate::modules::{self, Found, either};
 use crate::session::Session;
 
 pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()> {
     let vm = &session.vm;
     let script = session.script.clone();
+    let text = |path: &Path| path.to_string_lossy().into_owned();
     lent.lend(vm, "find_module", move |lua, path: String| {
         // Who calls `require`, perhaps through pcall. Not by debug.info: that shortens a long path.
         let source = |level| lua.inspect_stack(level, |frame| frame.source().source.map(Cow::into_owned));
@@ -19,11 +20,11 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
             .find_map(|source| source?.strip_prefix('@').map(PathBuf::from))
             .unwrap_or_else(|| script.clone());
         Ok(match modules::find(&path, &requirer) {
-            Ok(found) => (Some(lua.create_string(found.to_string_lossy().as_bytes())?), None),
-            Err(problem) => (None, Some(problem)),
+            Ok(Found { key, name }) => (Some(text(&key)), text(&name)),
+            Err(problem) => (None, problem),
         })
     })?;
-    lent.lend(vm, "load_module", |lua, key: String| Ok(either(modules::load(lua, Path::new(&key)))))?;
+    lent.lend(vm, "load_module", |lua, name: String| Ok(either(modules::load(lua, Path::new(&name)))))?;
     lent.run(vm, include_str!("../prelude/require.luau"))?;
     lent.publish(vm, &["require"])
 }
