@@ -396,13 +396,13 @@ class WebSocket(Base):
                 ConnectionClosed: The connection has closed and every message before that was taken.
             """
 
-    async def _wait_message(self, timeout: float | None, ticket: int) -> str | bytes:
-        """What ``recv`` goes on with when no message is there for its ticket."""
+    async def _wait_message(self, timeout: float, ticket: int) -> str | bytes:
+        """What ``recv`` with a time-out goes on with when no message is there for its ticket."""
         took = False
         try:
             future: asyncio.Future[str | bytes] = self._loop_hooks.future()
             self._wait_on(ticket, future)
-            message = await (future if timeout is None else _within(timeout, future, "no message came"))
+            message = await _within(timeout, future, "no message came")
             took = True
         finally:
             # A message that came when the task was cancelled goes to the next one.

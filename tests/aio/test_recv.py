@@ -105,6 +105,23 @@ def test_one_that_waits_can_be_closed(run, echo):
     run(test)
 
 
+def test_one_that_is_dropped_while_it_waits_leaves_its_place_to_the_next(run, echo):
+    async def test():
+        async with WebSocket.connect(echo.url) as ws:
+            dropped = ws.recv()
+            future = dropped.send(None)
+            behind = asyncio.create_task(ws.recv())
+            await asyncio.sleep(0)
+            ws.Send("once")
+            while not future.done():
+                await asyncio.sleep(0)
+            # It was given the message, and nobody takes it.
+            del dropped, future
+            assert await asyncio.wait_for(behind, 5) == "once"
+
+    run(test)
+
+
 def test_receiving_what_is_there_lets_other_tasks_run(run, raw_server):
     count = 1000
     script, sent = held(count)
