@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use mlua::{Function, Lua, chunk::ChunkMode};
+use mlua::Function;
 
-use crate::vm::errors;
+use crate::vm::machine::Vm;
 
 /// A file that `require` has found.
 pub(crate) struct Found {
@@ -64,21 +64,9 @@ fn shortest(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Why it cannot be read, or where its syntax is wrong.
-pub(crate) fn load(lua: &Lua, path: &Path) -> Result<Function, String> {
+pub(crate) fn load(vm: &Vm, path: &Path) -> Result<Function, String> {
     let source = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    compile(lua, without_prefix(&source), format!("@{}", path.display()))
-}
-
-/// Compiles a text. What looks like bytecode is not taken for it: the VM trusts bytecode, and a file may hold anything.
-///
-/// # Errors
-/// Where its syntax is wrong.
-pub(crate) fn compile(lua: &Lua, source: Vec<u8>, name: String) -> Result<Function, String> {
-    if source.first().is_some_and(|byte| *byte < b'\t') {
-        return Err(format!("{}: this is binary, not a script", name.trim_start_matches(['@', '='])));
-    }
-    let chunk = lua.load(source).set_mode(ChunkMode::Text).set_name(name);
-    chunk.into_function().map_err(|failure| errors::message(&failure))
+    vm.compile(&without_prefix(&source), &format!("@{}", path.display()))
 }
 
 /// The source without the byte order mark that some editors put before it, and with a `#!` line as a comment.
@@ -87,13 +75,5 @@ fn without_prefix(source: &[u8]) -> Vec<u8> {
     match source.strip_prefix(b"#!") {
         Some(rest) => [b"--", rest].concat(),
         None => source.to_vec(),
-    }
-}
-
-/// A function, or nil and what is wrong.
-pub(crate) fn either(compiled: Result<Function, String>) -> (Option<Function>, Option<String>) {
-    match compiled {
-        Ok(function) => (Some(function), None),
-        Err(problem) => (None, Some(problem)),
     }
 }

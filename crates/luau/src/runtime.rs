@@ -69,9 +69,7 @@ fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
     let lua = &session.vm.lua;
     globals::install(session).map_err(said)?;
     lua.set_memory_limit(memory_limit()).map_err(said)?;
-    // From here on the libraries are read-only, and the script's globals are its own.
-    lua.sandbox(true).map_err(said)?;
-    let main = lua.create_thread(modules::load(lua, &session.script)?).map_err(said)?;
+    let main = lua.create_thread(modules::load(&session.vm, &session.script)?).map_err(said)?;
     let args: mlua::Result<Vec<_>> =
         args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
     session.vm.main.replace(Some(main.clone()));

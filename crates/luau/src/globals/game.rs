@@ -2,12 +2,13 @@
 
 use mlua::{LuaString, Table, Value};
 
+use super::lending::Lending;
 use crate::json;
 use crate::vm::errors::type_name;
 use crate::vm::machine::Vm;
 use crate::vm::raising::raising;
 
-pub(super) fn install(vm: &Vm) -> mlua::Result<()> {
+pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
     let lua = &vm.lua;
     let service = lua.create_table()?;
     service.set(
@@ -43,7 +44,7 @@ pub(super) fn install(vm: &Vm) -> mlua::Result<()> {
         })?,
     )?;
     game.set_readonly(true);
-    lua.globals().set("game", game)
+    lent.offer_as_library(vm, "game", game)
 }
 
 /// The string that a method of a service takes.

@@ -6,15 +6,17 @@ use mlua::{FromLuaMulti, Function, IntoLua, IntoLuaMulti, Lua, Table, Value};
 use crate::delivery::REST;
 use crate::vm::machine::Vm;
 
-/// The table of what Rust lends to the prelude, and the table of what the prelude's files make.
+/// The tables of what Rust lends to the prelude, of what the prelude's files make, and of the globals that come of it.
 pub(super) struct Lending {
     host: Table,
     prelude: Table,
+    offered: Table,
 }
 
 impl Lending {
     pub(super) fn new(vm: &Vm) -> mlua::Result<Self> {
-        Ok(Self { host: vm.lua.create_table()?, prelude: vm.lua.create_table()? })
+        let table = || vm.lua.create_table();
+        Ok(Self { host: table()?, prelude: table()?, offered: table()? })
     }
 
     /// Lends a function to the prelude.
@@ -51,8 +53,24 @@ impl Lending {
     }
 
     /// Makes values of the prelude globals.
-    pub(super) fn publish(&self, vm: &Vm, names: &[&str]) -> mlua::Result<()> {
-        names.iter().try_for_each(|name| vm.lua.globals().set(*name, self.made::<Value>(name)?))
+    pub(super) fn publish(&self, names: &[&str]) -> mlua::Result<()> {
+        names.iter().try_for_each(|name| self.offer(name, self.made::<Value>(name)?))
+    }
+
+    /// Makes a value a global.
+    pub(super) fn offer(&self, name: &str, value: impl IntoLua) -> mlua::Result<()> {
+        self.offered.set(name, value)
+    }
+
+    /// Puts a value beside the libraries of Luau: found as fast as those, and as slow to replace. For what scripts use often
+    /// and hardly ever replace.
+    pub(super) fn offer_as_library(&self, vm: &Vm, name: &str, value: impl IntoLua) -> mlua::Result<()> {
+        vm.lua.globals().set(name, value)
+    }
+
+    /// The globals that stand in the script's own table when it begins.
+    pub(super) fn offered(&self) -> &Table {
+        &self.offered
     }
 
     /// What the prelude has made.

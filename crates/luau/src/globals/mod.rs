@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use crate::session::Session;
 
-/// Puts every global in its place. Errors come first, for what raises them; a file of the prelude may use those before it.
+/// Puts every global in its place, for all that is compiled from here on. Errors come first, for what raises them; a file of the prelude may use those before it.
 pub(crate) fn install(session: &Rc<Session>) -> mlua::Result<()> {
     let vm = &session.vm;
     let lent = lending::Lending::new(vm)?;
@@ -25,6 +25,7 @@ pub(crate) fn install(session: &Rc<Session>) -> mlua::Result<()> {
     require::install(session, &lent)?;
     environment::install(vm, &lent)?;
     websocket::install(session, &lent)?;
-    time::install(vm)?;
-    game::install(vm)
+    time::install(vm, &lent)?;
+    game::install(vm, &lent)?;
+    environment::begin(vm, &lent)
 }

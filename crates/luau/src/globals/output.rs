@@ -23,5 +23,5 @@ pub(super) fn install(vm: &Rc<Vm>, lent: &Lending) -> mlua::Result<()> {
         Ok(())
     })?;
     lent.run(vm, include_str!("../prelude/output.luau"))?;
-    lent.publish(vm, &["print", "warn"])
+    lent.publish(&["print", "warn"])
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::lending::Lending;
-use crate::modules::{self, Found, either};
+use crate::modules::{self, Found};
 use crate::session::Session;
+use crate::vm::loader::either;
 
 pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()> {
     let vm = &session.vm;
@@ -24,7 +25,11 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
             Err(problem) => (None, problem),
         })
     })?;
-    lent.lend(vm, "load_module", |lua, name: String| Ok(either(modules::load(lua, Path::new(&name)))))?;
+    let this = Rc::downgrade(vm);
+    lent.lend(vm, "load_module", move |_, name: String| {
+        let vm = this.upgrade().ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
+        Ok(either(modules::load(&vm, Path::new(&name))))
+    })?;
     lent.run(vm, include_str!("../prelude/require.luau"))?;
-    lent.publish(vm, &["require"])
+    lent.publish(&["require"])
 }

@@ -42,5 +42,6 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
     let start = Instant::now();
     lent.lend(vm, "time", move |_, ()| Ok(start.elapsed().as_secs_f64()))?;
     lent.run(vm, include_str!("../prelude/task.luau"))?;
-    lent.publish(vm, &["task", "wait", "spawn", "delay"])
+    lent.offer_as_library(vm, "task", lent.made::<Value>("task")?)?;
+    lent.publish(&["wait", "spawn", "delay"])
 }

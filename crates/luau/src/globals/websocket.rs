@@ -36,5 +36,5 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
     let class = vm.lua.create_table()?;
     class.set("connect", lent.made::<Function>("connect")?)?;
     class.set_readonly(true);
-    vm.lua.globals().set("WebSocket", class)
+    lent.offer_as_library(vm, "WebSocket", class)
 }

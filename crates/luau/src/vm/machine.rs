@@ -1,12 +1,13 @@
 //! One VM: its coroutines, its output, and whether it is to end. One thread, so cells and no locks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use mlua::{Function, IntoLua, Lua, MultiValue, Thread, Value, thread::ThreadStatus};
 
 use super::errors;
+use super::loader::Loader;
 use super::output::Output;
 use super::scheduler::Scheduler;
 use super::suspension::Suspensions;
@@ -15,6 +16,8 @@ pub(crate) struct Vm {
     pub(crate) lua: Lua,
     pub(crate) scheduler: RefCell<Scheduler>,
     pub(crate) suspensions: Suspensions,
+    /// What compiles texts, once the script's globals are made.
+    pub(crate) loader: OnceCell<Loader>,
     pub(crate) output: Output,
     /// Functions that the prelude gives back to us, and those made of them.
     pub(crate) functions: RefCell<HashMap<&'static str, Function>>,
@@ -32,6 +35,7 @@ impl Vm {
             lua: Lua::new(),
             scheduler: RefCell::default(),
             suspensions: Suspensions::default(),
+            loader: OnceCell::new(),
             output: Output::new(color),
             functions: RefCell::default(),
             main: RefCell::default(),
@@ -60,6 +64,12 @@ impl Vm {
     pub(crate) fn function(&self, name: &'static str) -> mlua::Result<Function> {
         let functions = self.functions.borrow();
         functions.get(name).cloned().ok_or_else(|| mlua::Error::runtime(format!("the host has no {name}")))
+    }
+
+    /// Compiles a text; see [`Loader::compile`].
+    pub(crate) fn compile(&self, source: &[u8], name: &str) -> Result<Function, String> {
+        let loader = self.loader.get().ok_or("the script's globals are not made yet")?;
+        loader.compile(&self.lua, source, name)
     }
 
     /// Reports an error. Once an interrupt came, errors are its doing.

@@ -2,6 +2,7 @@
 
 pub(crate) mod errors;
 pub(crate) mod interrupt;
+pub(crate) mod loader;
 pub(crate) mod machine;
 pub(crate) mod output;
 pub(crate) mod raising;
