@@ -380,5 +380,6 @@ def run_script(
     max_redirects: int,
     redirect_headers: list[str],
     color: bool,
+    fps: int,
 ) -> int:
     """Runs a Luau script to its end and returns the exit status."""

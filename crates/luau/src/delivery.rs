@@ -13,6 +13,7 @@ use crate::class::object;
 use crate::session::{Batch, Session};
 use crate::socket::Socket;
 use crate::vm::errors;
+use crate::vm::scheduler::Sleeper;
 
 /// How many handlers of one connection are called before others, and coroutines that are due, have their turn.
 const FAIR: u32 = 1024;
@@ -36,7 +37,9 @@ pub(crate) fn deliver(session: &Rc<Session>, connection: &Connection) -> Deliver
     if connection.take_writable() {
         let waiting = std::mem::take(&mut *socket.room.borrow_mut());
         let mut scheduler = session.vm.scheduler.borrow_mut();
-        waiting.into_iter().for_each(|suspension| scheduler.wake(suspension, MultiValue::new()));
+        for suspension in waiting {
+            scheduler.defer(Sleeper::Suspended(suspension, MultiValue::new()));
+        }
     }
     if connection.take_dropped() {
         session.vm.output.warn(&format!(
@@ -172,7 +175,7 @@ fn find(session: &Session, batch: &mut Batch) -> mlua::Result<Option<(Function, 
         if let Some(handler) = session.ahead.handler()? {
             return Ok(Some((handler, Value::Boolean(true))));
         }
-        if batch.is_cut || batch.budget == 0 {
+        if batch.is_cut || batch.budget == 0 || session.sockets_had_their_turn() {
             batch.is_cut = true;
             return Ok(None);
         }

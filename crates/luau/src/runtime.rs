@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{MultiValue, Value};
+use mlua::Value;
 use sunsocket_net::{Reactor, Role};
 
 use crate::delivery::{self, Delivered};
 use crate::session::{Configure, Session};
 use crate::vm::machine::Vm;
+use crate::vm::scheduler::Sleeper;
 use crate::vm::{errors, interrupt};
-use crate::{globals, modules};
+use crate::{cycle, globals, modules};
 
 /// The longest that open sockets may take to close after an interrupt.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,12 +32,14 @@ pub struct RunOptions {
     pub configure: Configure,
     /// Whether standard error may have colours.
     pub color: bool,
+    /// How many frames a second has, in which coroutines go on that wait for a time.
+    pub fps: u32,
 }
 
 /// Runs the script until no coroutine will run any more and no socket is open. `interrupted` is asked at least every 100 ms.
 /// Returns the exit status: 0; 1 when the main coroutine failed; 130 after an interrupt.
 pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> i32 {
-    let RunOptions { path, args, configure, color } = options;
+    let RunOptions { path, args, configure, color, fps } = options;
     let reactor = match Reactor::new(Role::Thread) {
         Ok(reactor) => reactor,
         Err(error) => {
@@ -44,7 +47,7 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
             return 1;
         }
     };
-    let vm = Vm::new(color, Box::new(interrupted));
+    let vm = Vm::new(color, fps, Box::new(interrupted));
     let session = match Session::new(vm, reactor, configure, path) {
         Ok(session) => session,
         Err(error) => {
@@ -73,7 +76,8 @@ fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
     let args: mlua::Result<Vec<_>> =
         args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
     session.vm.main.replace(Some(main.clone()));
-    session.vm.scheduler.borrow_mut().defer(main, MultiValue::from_vec(args.map_err(said)?));
+    let args = args.map_err(said)?.into_iter().collect();
+    session.vm.scheduler.borrow_mut().defer(Sleeper::Thread(main, args));
     interrupt::install(&session.vm).map_err(said)
 }
 
@@ -104,18 +108,7 @@ fn turn_until_idle(session: &Rc<Session>) -> i32 {
             session.reactor.close_all(Instant::now() + CLOSE_TIMEOUT);
             return 130;
         }
-        let due = vm.scheduler.borrow_mut().take_due(Instant::now());
-        if !due.is_empty() {
-            let _dispatch = session.reactor.dispatch();
-            for (sleeper, args) in due {
-                if let Some(thread) = sleeper.wake() {
-                    session.resume(&thread, args);
-                }
-                if vm.was_interrupted() {
-                    break;
-                }
-            }
-        }
+        cycle::run(session);
         if vm.is_ending() {
             continue;
         }
@@ -126,7 +119,7 @@ fn turn_until_idle(session: &Rc<Session>) -> i32 {
             return i32::from(vm.failed.get());
         } else {
             vm.output.flush();
-            vm.scheduler.borrow().next_wake().map_or(now + SLICE, |wake| wake.min(now + SLICE))
+            vm.scheduler.borrow().next_frame().map_or(now + SLICE, |begin| begin.min(now + SLICE))
         };
         turn(session, until);
     }
@@ -136,6 +129,7 @@ fn turn_until_idle(session: &Rc<Session>) -> i32 {
 fn turn(session: &Rc<Session>, until: Instant) {
     session.reactor.turn(Some(until));
     let _dispatch = session.reactor.dispatch();
+    session.sockets_turn.set(None);
     while let Some(connection) = session.reactor.next_ready() {
         if delivery::deliver(session, &connection) == Delivered::Some {
             // Its turn comes again, behind the others that are ready; coroutines that are due come first.
@@ -145,7 +139,7 @@ fn turn(session: &Rc<Session>, until: Instant) {
         if connection.close_was_reported() {
             session.sockets.borrow_mut().remove(&connection.id());
         }
-        if session.vm.was_interrupted() {
+        if session.vm.was_interrupted() || session.sockets_had_their_turn() {
             break;
         }
     }

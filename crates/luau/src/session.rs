@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mlua::{Function, MultiValue, Thread, Value};
 use sunsocket_net::{ConnectOptions, Reactor};
@@ -12,6 +13,9 @@ use sunsocket_net::{ConnectOptions, Reactor};
 use crate::ahead::Ahead;
 use crate::socket::Socket;
 use crate::vm::machine::Vm;
+
+/// How long sockets have their turn, whatever else is due.
+const SOCKETS_TURN: Duration = Duration::from_millis(2);
 
 /// Sets what is the same for every connection of the script.
 pub(crate) type Configure = Box<dyn Fn(&mut ConnectOptions)>;
@@ -28,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) batch: RefCell<Option<Batch>>,
     /// Those of them that go to one handler as a list.
     pub(crate) ahead: Rc<Ahead>,
+    /// When the sockets' turn began, as far as anybody has asked.
+    pub(crate) sockets_turn: Cell<Option<Instant>>,
     /// Counts the coroutines that left off running handlers: each runs them in a turn of its own.
     pub(crate) handler_turn: Cell<u64>,
     /// The handler that began last, for a warning.
@@ -63,6 +69,7 @@ impl Session {
             idle: RefCell::default(),
             batch: RefCell::default(),
             ahead,
+            sockets_turn: Cell::new(None),
             handler_turn: Cell::new(0),
             running: RefCell::default(),
             script,
@@ -74,6 +81,19 @@ impl Session {
         let value = self.vm.resume(thread, args);
         self.warn_if_busy();
         value
+    }
+
+    /// Whether handlers leave off for now, because coroutines are due and the sockets had their turn. While no coroutine waits
+    /// for its own, the clock is not asked.
+    pub(crate) fn sockets_had_their_turn(&self) -> bool {
+        let scheduler = self.vm.scheduler.borrow();
+        if !scheduler.is_waited_for() {
+            return false;
+        }
+        let now = Instant::now();
+        let began = self.sockets_turn.get().unwrap_or(now);
+        self.sockets_turn.set(Some(began));
+        now >= began + SOCKETS_TURN && scheduler.is_due(now)
     }
 
     /// Says that the script did not pause for long, if so, and in which handler.

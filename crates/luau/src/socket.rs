@@ -10,6 +10,7 @@ use sunsocket_net::{Asker, Connection, Glance, Next, Source, State, Takers, Tick
 
 use crate::ahead::Ahead;
 use crate::vm::machine::Vm;
+use crate::vm::scheduler::Sleeper;
 use crate::vm::suspension::Suspension;
 
 /// A coroutine that waits for a value of a signal.
@@ -92,7 +93,7 @@ impl Socket {
     pub(crate) fn give(&self, vm: &Vm, ticket: Ticket, waits: Waits, message: LuaString) {
         if waits.suspension.waits() {
             let args = MultiValue::from_vec(vec![Value::String(message)]);
-            vm.scheduler.borrow_mut().wake(waits.suspension, args);
+            vm.scheduler.borrow_mut().defer(Sleeper::Suspended(waits.suspension, args));
         } else {
             self.takers().leave(ticket);
         }
@@ -104,7 +105,7 @@ impl Socket {
             Which::Close => MultiValue::new(),
             Which::Message => MultiValue::from_vec(vec![Value::Nil, self.no_message(&vm.lua)?]),
         };
-        vm.scheduler.borrow_mut().wake(waits.suspension, args);
+        vm.scheduler.borrow_mut().defer(Sleeper::Suspended(waits.suspension, args));
         Ok(())
     }
 

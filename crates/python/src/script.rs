@@ -16,7 +16,7 @@ use crate::options::{Offer, offer};
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, color))]
+#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, color, fps))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -31,6 +31,7 @@ pub(crate) fn run_script(
     max_redirects: usize,
     redirect_headers: Vec<String>,
     color: bool,
+    fps: u32,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
     py.detach(|| {
@@ -49,6 +50,7 @@ pub(crate) fn run_script(
                 options.redirect_headers.clone_from(&redirect_headers);
             }),
             color,
+            fps,
         };
         let raised = Rc::new(RefCell::new(None));
         let seen = Rc::clone(&raised);

@@ -88,6 +88,12 @@ def _redirects(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 (follow none) to 100") from None
 
 
+def _fps(text: str) -> int:
+    if not (re.fullmatch(r"[0-9]{1,4}", text) and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -140,6 +146,13 @@ def add_parser(commands: Any) -> None:
         action="append",
         default=[],
         help="send this --header on to another origin, too, where a redirect leads there (may be repeated)",
+    )
+    parser.add_argument(
+        "--fps",
+        metavar="N",
+        type=_fps,
+        default=60,
+        help="have N frames a second, in which threads go on that wait for a time (default: %(default)s)",
     )
     parser.add_argument(
         "--local-echo",
@@ -233,4 +246,5 @@ def run(options: argparse.Namespace) -> int:
             max_redirects=options.max_redirects,
             redirect_headers=options.redirect_header,
             color=color,
+            fps=options.fps,
         )

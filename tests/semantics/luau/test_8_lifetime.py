@@ -62,6 +62,10 @@ WAITS = {
     "busy loop in pcall": "while true do pcall(function() while true do end end) end",
     "busy handler": "ws:Send('x') ws.OnMessage:Connect(function() while true do end end) task.wait(0.05)",
     "sleep": "task.wait(1000)",
+    "frames": "while task.wait() do end",
+    "chain of defer": "local function chain() task.defer(chain) end chain()",
+    "tree of defer": "local function tree() task.defer(tree) task.defer(tree) end tree()",
+    "deferred and busy": "local function chain() task.defer(chain) while true do end end chain()",
     "Wait": "ws.OnMessage:Wait()",
 }
 

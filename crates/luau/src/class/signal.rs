@@ -10,6 +10,7 @@ use crate::socket::{Socket, Waits};
 use crate::vm::errors::type_name;
 use crate::vm::machine::{Kept, Vm};
 use crate::vm::raising::raising;
+use crate::vm::suspension::Token;
 
 /// What a script sees of a signal.
 pub(crate) struct Signal {
@@ -123,9 +124,9 @@ fn come_late(session: &Session, socket: &Rc<Socket>) {
     socket.connection.request_delivery();
 }
 
-/// How a `Wait` begins: with a value, with what is wrong, or with the number of a suspension, for which the coroutine must
+/// How a `Wait` begins: with a value, with what is wrong, or with the token of a suspension, for which the coroutine must
 /// yield. All nil: OnClose, which has fired.
-type Waited = (Value, Value, Option<u64>);
+type Waited = (Value, Value, Option<Token>);
 
 /// A coroutine waits for the next value of a signal.
 pub(crate) fn wait(
@@ -142,14 +143,14 @@ pub(crate) fn wait(
         Which::Message => wait_for_message(session, &signal.socket, thread),
         Which::Close if signal.socket.connection.close_was_reported() => Ok((Value::Nil, Value::Nil, None)),
         Which::Close => {
-            let (number, suspension) = session.vm.suspensions.enter(thread);
+            let (token, suspension) = session.vm.suspensions.enter(thread);
             let waits = Waits { suspension: Rc::clone(&suspension), which: Which::Close };
             let ticket = signal.socket.takers().wait_for_close(waits);
             let socket = Rc::clone(&signal.socket);
             suspension.on_leave(move |_woken| {
                 socket.takers().leave(ticket);
             });
-            Ok((Value::Nil, Value::Nil, Some(number)))
+            Ok((Value::Nil, Value::Nil, Some(token)))
         }
     }
 }
@@ -160,7 +161,7 @@ fn wait_for_message(session: &Rc<Session>, socket: &Rc<Socket>, thread: Thread) 
     if let Some(message) = socket.take_free(&vm.lua)? {
         return Ok((Value::String(message), Value::Nil, None));
     }
-    let (number, suspension) = vm.suspensions.enter(thread);
+    let (token, suspension) = vm.suspensions.enter(thread);
     let own = Rc::clone(&suspension);
     let ticket = socket.takers().wait(Waits { suspension, which: Which::Message });
     // What is held is for everybody who waits, unless there are handlers that it will fire for.
@@ -173,7 +174,7 @@ fn wait_for_message(session: &Rc<Session>, socket: &Rc<Socket>, thread: Thread) 
     }
     let outcome = socket.takers().collect(ticket);
     if !matches!(outcome, Outcome::Waits) {
-        vm.suspensions.leave(number);
+        vm.suspensions.leave(token);
     }
     match outcome {
         Outcome::Given(message) => Ok((Value::String(message), Value::Nil, None)),
@@ -194,7 +195,7 @@ fn wait_for_message(session: &Rc<Session>, socket: &Rc<Socket>, thread: Thread) 
                 }
                 socket.update_interest();
             });
-            Ok((Value::Nil, Value::Nil, Some(number)))
+            Ok((Value::Nil, Value::Nil, Some(token)))
         }
     }
 }

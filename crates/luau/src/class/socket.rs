@@ -9,14 +9,15 @@ use super::{object, send};
 use crate::session::Session;
 use crate::socket::Socket;
 use crate::vm::errors::type_name;
+use crate::vm::suspension::Token;
 
-/// Begins to connect: what is wrong with the URL, or the number of the suspension for which the coroutine yields. It is
+/// Begins to connect: what is wrong with the URL, or the token of the suspension for which the coroutine yields. It is
 /// resumed with the socket, or with nil and the failure.
 pub(crate) fn start_connect(
     session: &Rc<Session>,
     url: &str,
     thread: Thread,
-) -> (Option<String>, Option<u64>) {
+) -> (Option<String>, Option<Token>) {
     let connection = ConnectOptions::new(url).and_then(|mut options| {
         (session.configure)(&mut options);
         session.reactor.connect(options)
@@ -26,7 +27,7 @@ pub(crate) fn start_connect(
         Err(error) => return (Some(error.to_string()), None),
     };
     let id = connection.id();
-    let (number, suspension) = session.vm.suspensions.enter(thread);
+    let (token, suspension) = session.vm.suspensions.enter(thread);
     let socket = Socket::new(connection, Rc::clone(&suspension), &session.ahead);
     session.sockets.borrow_mut().insert(id, Rc::clone(&socket));
     let sockets = Rc::downgrade(session);
@@ -39,7 +40,7 @@ pub(crate) fn start_connect(
             socket.connection.abort();
         }
     });
-    (None, Some(number))
+    (None, Some(token))
 }
 
 /// Closes: what is wrong, if anything. What was not delivered yet is not delivered any more.
@@ -104,11 +105,11 @@ pub(crate) fn send(_: &Lua, (handle, message): (AnyUserData, Value)) -> mlua::Re
     })
 }
 
-/// A coroutine waits for room, until its suspension with this number ends; if there is room already, that is in the next
+/// A coroutine waits for room, until its suspension with this token ends; if there is room already, that is in the next
 /// cycle.
-pub(crate) fn wait_for_room(session: &Session, handle: &AnyUserData, thread: Thread) -> mlua::Result<u64> {
+pub(crate) fn wait_for_room(session: &Session, handle: &AnyUserData, thread: Thread) -> mlua::Result<Token> {
     let socket = object::of(handle)?;
-    let (number, suspension) = session.vm.suspensions.enter(thread);
+    let (token, suspension) = session.vm.suspensions.enter(thread);
     socket.room.borrow_mut().push(Rc::clone(&suspension));
     socket.connection.sender_waits();
     if !socket.connection.is_full() || socket.connection.state() == State::Closed {
@@ -119,5 +120,5 @@ pub(crate) fn wait_for_room(session: &Session, handle: &AnyUserData, thread: Thr
             socket.room.borrow_mut().retain(|other| other.waits());
         }
     });
-    Ok(number)
+    Ok(token)
 }

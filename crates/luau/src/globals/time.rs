@@ -1,6 +1,6 @@
 //! `tick` and `time`.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::lending::Lending;
 use crate::vm::machine::Vm;
@@ -11,7 +11,7 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
         Ok(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
     })?;
     lent.offer_as_library(vm, "tick", tick)?;
-    let start = Instant::now();
-    let time = vm.lua.create_function(move |_, ()| Ok(start.elapsed().as_secs_f64()))?;
+    let began = vm.began;
+    let time = vm.lua.create_function(move |_, ()| Ok(began.elapsed().as_secs_f64()))?;
     lent.offer_as_library(vm, "time", time)
 }

@@ -3,10 +3,12 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use mlua::{Function, IntoLua, Lua, MultiValue, Thread, Value, thread::ThreadStatus};
 
 use super::errors;
+use super::frames::Frames;
 use super::loader::Loader;
 use super::output::Output;
 use super::scheduler::Scheduler;
@@ -14,6 +16,8 @@ use super::suspension::Suspensions;
 
 pub(crate) struct Vm {
     pub(crate) lua: Lua,
+    /// When the script began.
+    pub(crate) began: Instant,
     pub(crate) scheduler: RefCell<Scheduler>,
     pub(crate) suspensions: Suspensions,
     /// What compiles texts, once the script's globals are made.
@@ -30,10 +34,13 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    pub(crate) fn new(color: bool, interrupted: Box<dyn FnMut() -> bool>) -> Rc<Self> {
+    /// `fps`: how many frames a second has.
+    pub(crate) fn new(color: bool, fps: u32, interrupted: Box<dyn FnMut() -> bool>) -> Rc<Self> {
+        let began = Instant::now();
         let vm = Rc::new(Self {
+            began,
             lua: Lua::new(),
-            scheduler: RefCell::default(),
+            scheduler: RefCell::new(Scheduler::new(Frames::new(began, fps))),
             suspensions: Suspensions::default(),
             loader: OnceCell::new(),
             output: Output::new(color),

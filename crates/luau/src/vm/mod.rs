@@ -1,6 +1,7 @@
 //! The Luau VM and what runs in it, whatever the coroutines wait for: it knows no socket.
 
 pub(crate) mod errors;
+pub(crate) mod frames;
 pub(crate) mod interrupt;
 pub(crate) mod loader;
 pub(crate) mod machine;

@@ -5,12 +5,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::rc::Rc;
 
-use mlua::{Thread, thread::ThreadStatus};
+use mlua::{LightUserData, Thread, thread::ThreadStatus};
 
 /// So many may wait before that is worth a look at whether they are alive.
 const FORGET_FROM: usize = 64;
+
+/// Where a coroutine is.
+type Place = *const c_void;
+/// What the prelude has of a suspension: it gives it back when the coroutine goes on. Scripts never see it.
+pub(crate) type Token = LightUserData;
 
 /// Told when it goes on, and whether it was woken by what it waited for.
 type OnLeave = Box<dyn FnOnce(bool)>;
@@ -56,48 +62,50 @@ impl Suspension {
     }
 }
 
-/// All that wait, by the numbers that the prelude gives back when they go on.
+/// All that wait, by where their coroutines are: each waits for one thing at a time, and no other coroutine can be there
+/// meanwhile, because this keeps it.
 #[derive(Default)]
 pub(crate) struct Suspensions {
-    by_number: RefCell<HashMap<u64, Rc<Suspension>>>,
-    next: Cell<u64>,
+    by_place: RefCell<HashMap<Place, Rc<Suspension>>>,
     /// From how many on those are looked for that a script has ended without a word.
     forget_from: Cell<usize>,
 }
 
 impl Suspensions {
     /// The coroutine is about to yield.
-    pub(crate) fn enter(&self, thread: Thread) -> (u64, Rc<Suspension>) {
-        if self.by_number.borrow().len() >= self.forget_from.get().max(FORGET_FROM) {
-            self.end(|suspension| !suspension.waits());
-            self.forget_from.set(self.by_number.borrow().len() * 2);
+    pub(crate) fn enter(&self, thread: Thread) -> (Token, Rc<Suspension>) {
+        if self.by_place.borrow().len() >= self.forget_from.get().max(FORGET_FROM) {
+            self.end_those(|suspension| !suspension.waits());
+            self.forget_from.set(self.by_place.borrow().len() * 2);
         }
+        let place = thread.to_pointer();
         let suspension = Rc::new(Suspension {
             thread,
             woken: Cell::new(false),
             over: Cell::new(false),
             on_leave: RefCell::default(),
         });
-        let number = self.next.get() + 1;
-        self.next.set(number);
-        self.by_number.borrow_mut().insert(number, Rc::clone(&suspension));
-        (number, suspension)
+        let before = self.by_place.borrow_mut().insert(place, Rc::clone(&suspension));
+        if let Some(before) = before {
+            // It went on without a word, for want of memory.
+            before.leave();
+        }
+        (LightUserData(place.cast_mut()), suspension)
     }
 
     /// The coroutine goes on. True: because it was woken.
-    pub(crate) fn leave(&self, number: u64) -> bool {
-        let left = self.by_number.borrow_mut().remove(&number);
+    pub(crate) fn leave(&self, token: Token) -> bool {
+        let left = self.by_place.borrow_mut().remove(&token.0.cast_const());
         left.is_some_and(|suspension| suspension.leave())
     }
 
-    /// The coroutine was cancelled: it waits for nothing.
-    pub(crate) fn cancel(&self, thread: &Thread) {
-        self.end(|suspension| suspension.thread == *thread);
+    /// The coroutine was closed: it waits for nothing.
+    pub(crate) fn end(&self, thread: &Thread) {
+        self.leave(LightUserData(thread.to_pointer().cast_mut()));
     }
 
-    fn end(&self, ends: impl Fn(&Suspension) -> bool) {
-        let ended: Vec<_> =
-            self.by_number.borrow_mut().extract_if(|_, suspension| ends(suspension)).collect();
+    fn end_those(&self, ends: impl Fn(&Suspension) -> bool) {
+        let ended: Vec<_> = self.by_place.borrow_mut().extract_if(|_, suspension| ends(suspension)).collect();
         for (_, suspension) in ended {
             suspension.leave();
         }

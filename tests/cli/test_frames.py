@@ -1,0 +1,73 @@
+"""``--fps``, and what a script that waits for frames costs."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(("fps", "frames", "least", "most"), [(10, 5, 0.4, 60), (1000, 60, 0.059, 0.9)])
+def test_a_second_has_so_many_frames(run_luau, fps, frames, least, most):
+    # The first may begin at once. Sixty take a second without the flag.
+    outcome = run_luau(
+        f"""
+local start = os.clock()
+for _ = 1, {frames} do
+    task.wait()
+end
+local took = os.clock() - start
+print(took >= {least}, took < {most})
+""",
+        "--fps",
+        str(fps),
+    )
+    assert outcome.stdout == "true true\n", outcome
+
+
+def test_frames_go_on_beside_a_flood_and_the_flood_beside_frames(run_luau, raw_server):
+    def serve(peer):
+        peer.accept()
+        flood = b"".join(b"\x81\x01x" for _ in range(10_000))
+        # Until the script has seen enough of both.
+        peer.sock.settimeout(20)
+        try:
+            while True:
+                peer.sock.sendall(flood)
+        except OSError:
+            pass
+
+    outcome = run_luau(
+        """
+local ws = WebSocket.connect(...)
+local heard, waited = 0, 0
+ws.OnMessage:Connect(function()
+    heard += 1
+    -- Slower than the server: the hold is always full.
+    local start = os.clock()
+    repeat until os.clock() - start > 0.0001
+    if heard % 100 == 0 then
+        task.wait()
+        waited += 1
+    end
+end)
+local busy = 0
+for _ = 1, 2000 do
+    -- More to do in each frame than fits into one.
+    task.spawn(function()
+        while heard < 3000 do
+            task.wait()
+            local start = os.clock()
+            repeat until os.clock() - start > 0.00002
+        end
+    end)
+end
+for _ = 1, 20 do
+    task.wait()
+end
+print("frames")
+repeat task.wait() until heard >= 3000 and waited >= 20
+print("flood")
+ws:Close()
+""",
+        args=(raw_server(serve).url,),
+    )
+    assert outcome.stdout == "frames\nflood\n", outcome
