@@ -71,3 +71,23 @@ ws:Close()
         args=(raw_server(serve).url,),
     )
     assert outcome.stdout == "frames\nflood\n", outcome
+
+
+def test_a_connect_that_was_closed_keeps_no_script_alive(run_luau, raw_server):
+    # The server answers nothing: only a connect that was given up ends before open_timeout, which is ten seconds.
+    server = raw_server(lambda peer: peer.wait_for_end())
+    outcome = run_luau(
+        """
+local url = ...
+local thread = task.spawn(function()
+    WebSocket.connect(url)
+    print("never")
+end)
+task.wait(0.05)
+print(coroutine.close(thread))
+""",
+        args=(server.url,),
+        timeout=8,
+    )
+    assert (outcome.stdout, outcome.stderr, outcome.status) == ("true\n", "", 0), outcome
+    server.join()

@@ -79,6 +79,11 @@ impl Ahead {
         self.table.raw_set("turn", turn)
     }
 
+    /// Nobody goes through the list until it is allowed again.
+    pub(crate) fn forbid(&self) -> mlua::Result<()> {
+        self.allow(NEVER)
+    }
+
     /// Makes a list of what is held for the `sole` handler (`Takers::sole_handler`); says how many messages it has, which are
     /// no more than `most`.
     pub(crate) fn begin(
@@ -115,7 +120,7 @@ impl Ahead {
         }
         // What is left of the list is in the table: to take it out there cannot fail.
         let (Some(List { count, .. }), Ok(at)) = (list.take(), self.at()) else { return Vec::new() };
-        let _ = self.allow(NEVER);
+        let _ = self.forbid();
         let rest = (at + 1..=count).filter_map(|at| {
             let message = self.table.raw_get::<LuaString>(at).ok();
             self.table.raw_set(at, false).ok().and(message)

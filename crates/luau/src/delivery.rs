@@ -147,6 +147,13 @@ fn look_ahead(session: &Session) -> bool {
     }
 }
 
+/// A script has the coroutine that it runs in: from here on it is the handler's. It ends with the handler, and the next one
+/// runs in another.
+pub(crate) fn leave_to_handler(session: &Session) -> mlua::Result<()> {
+    session.handler_turn.set(session.handler_turn.get() + 1);
+    session.ahead.forbid()
+}
+
 /// The next handler and its argument (nil: OnClose, which has none; true: each message of the list in `session.ahead`); nil
 /// when all have run; false when the coroutine that asks has left off running handlers, because one of them yielded.
 pub(crate) fn next_handler(session: &Session, turn: f64) -> mlua::Result<(Value, Value)> {

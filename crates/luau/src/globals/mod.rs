@@ -1,6 +1,7 @@
 //! What a script finds in its environment beside the standard Luau libraries. One file for each global or family: what it
 //! lends to the file of the prelude of the same name, and what comes back.
 
+mod coroutine;
 mod environment;
 mod errors;
 mod game;
@@ -25,6 +26,7 @@ pub(crate) fn install(session: &Rc<Session>) -> mlua::Result<()> {
     require::install(session, &lent)?;
     environment::install(vm, &lent)?;
     websocket::install(session, &lent)?;
+    coroutine::install(session, &lent)?;
     time::install(vm, &lent)?;
     game::install(vm, &lent)?;
     environment::begin(vm, &lent)
