@@ -59,6 +59,7 @@ def lead(cls):
 
 lead(sunsocket.WebSocket)
 lead(sunsocket.aio.WebSocket)
+sunsocket.connect, sunsocket.aio.connect = sunsocket.WebSocket.connect, sunsocket.aio.WebSocket.connect
 """
 
 

@@ -16,12 +16,14 @@ import sunsocket
 import sunsocket.aio
 from sunsocket import TLS, Deflate, WebSocket, _errors
 from sunsocket._options import DEFAULTS
+from sunsocket._unknown import describe
 from sunsocket.echo import EchoServer
 from tests import markdown
 from tests.conftest import ROOT, SUNSOCKET
 
 DOCS = ROOT / "docs"
 CLASS, LUAU, SEMANTICS = DOCS / "class.md", DOCS / "luau.md", DOCS / "semantics.md"
+MIGRATION = DOCS / "migration.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 #: What every Luau has. The libraries are named on the page.
@@ -57,6 +59,18 @@ def test_options_and_their_defaults():
 def test_the_fields_of_option_objects_and_their_defaults(heading, options):
     shown = {name: value(cells[1]) for name, cells in table(CLASS, heading).items()}
     assert shown == {field.name: field.default for field in dataclasses.fields(options)}
+
+
+def test_what_options_are_called_elsewhere():
+    """Each name in the table is answered with what stands beside it."""
+    for there, here in markdown.rows(markdown.section(MIGRATION, "Options")):
+        for name in markdown.code(there):
+            assert name not in DEFAULTS
+            answer = describe(name, DEFAULTS)
+            own = [re.sub(r"[=(].*", "", text) for text in markdown.code(here)]
+            assert "it has" not in answer, name
+            assert "did you mean" not in answer, name
+            assert not own or any(each in answer for each in own), (name, answer)
 
 
 def test_errors_their_bases_and_attributes():

@@ -48,12 +48,11 @@ PROGRAM = """
 import asyncio
 
 import sunsocket
-import sunsocket.aio
 from sunsocket import TLS, ConnectionClosed, HandshakeError, SignalConnection, State
 
 
 def threads() -> None:
-    ws = sunsocket.WebSocket.connect(
+    ws: sunsocket.WebSocket = sunsocket.connect(
         "wss://echo.example",
         daemon=True,
         headers={"X-One": "1"},
@@ -99,7 +98,8 @@ def threads() -> None:
 
 
 async def loop() -> None:
-    ws = await sunsocket.aio.WebSocket.connect("ws://echo.example", origin="https://here.example")
+    ws: sunsocket.aio.WebSocket
+    ws = await sunsocket.aio.connect("ws://echo.example", origin="https://here.example")
 
     @ws.OnMessage.Connect
     async def on_message(message: str | bytes) -> None:
@@ -142,6 +142,7 @@ ws.Close("1000")
 ws.OnMessage.Connect("print")
 ws.url = "x"
 ws.OnMessage.Fire("x")
+sunsocket.trio
 
 
 async def loop() -> None:
@@ -178,4 +179,4 @@ def test_a_user_s_program_passes_mypy_strict(check):
 @pytest.mark.timeout(120)
 def test_a_user_s_mistakes_are_found_by_mypy(check):
     found = [line.split(":")[1] for line in check(WRONG).splitlines()[:-1] if ": error:" in line]
-    assert sorted(map(int, found)) == [5, 6, 7, 8, 9, 10, 14, 15]
+    assert sorted(map(int, found)) == [5, 6, 7, 8, 9, 10, 11, 15, 16]

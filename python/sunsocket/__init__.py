@@ -1,7 +1,7 @@
 """sunsocket: the sUNC ``WebSocket`` class for Python, over a Rust engine.
 
->>> from sunsocket import WebSocket
->>> with WebSocket.connect("wss://echo.example") as ws:  # doctest: +SKIP
+>>> import sunsocket
+>>> with sunsocket.connect("wss://echo.example") as ws:  # doctest: +SKIP
 ...     ws.Send("Hello")
 ...     print(ws.recv(timeout=5))
 Hello
@@ -9,6 +9,8 @@ Hello
 The same class for asyncio and uvloop is :mod:`sunsocket.aio`; scripts written in Luau are run by
 ``sunsocket run FILE``.
 """
+
+import typing as _typing
 
 from ._core import __version__
 from ._deflate import Deflate
@@ -48,4 +50,24 @@ __all__ = [
     "TLSError",
     "WebSocket",
     "__version__",
+    "connect",
 ]
+
+#: ``WebSocket.connect``, for those who look for it here.
+connect = WebSocket.connect
+
+
+if _typing.TYPE_CHECKING:
+    from . import aio as aio
+else:
+
+    def __getattr__(name: str) -> object:
+        """``sunsocket.aio`` is imported when it is named first: a program with threads does without asyncio."""
+        if name != "aio":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return import_module(".aio", __name__)
+
+    def __dir__() -> list[str]:
+        return [*globals(), "aio"]

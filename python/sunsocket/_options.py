@@ -83,11 +83,18 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
         raise TypeError(f"url is a str like 'wss://example.com/path', not {type(url).__name__}")
     for name in options:
         if name not in DEFAULTS:
-            raise TypeError(f"connect() has no option {name!r}; it has {', '.join(sorted(DEFAULTS))}")
+            raise _unknown(name)
     fields = dict(_DEFAULT_FIELDS)
     for name, value in options.items():
         fields.update(_fields(name, value))
     return _core.Options(url, **fields)
+
+
+def _unknown(name: str) -> TypeError:
+    """What is said of a keyword that is no option; the names of other libraries are read for that alone."""
+    from ._unknown import describe
+
+    return TypeError(describe(name, DEFAULTS))
 
 
 def _fields(name: str, value: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ._errors import ConnectionClosed, ConnectionLost
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Signal", "SignalConnection", "State", "WebSocket"]
+__all__ = ["Signal", "SignalConnection", "State", "WebSocket", "connect"]
 
 
 _READY = _core.Ready()
@@ -479,3 +479,7 @@ class WebSocket(Base):
         """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
         self.Close()
         await self.OnClose.Wait()
+
+
+#: ``WebSocket.connect``, for those who look for it here.
+connect = WebSocket.connect
