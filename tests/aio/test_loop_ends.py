@@ -10,7 +10,8 @@ import pytest
 
 from sunsocket import _log
 from sunsocket._lifetime import ProgramEnded
-from sunsocket.aio import WebSocket, _hooks_of
+from sunsocket._loop import hooks_of
+from sunsocket.aio import WebSocket
 
 HEAD = """
 import asyncio, gc, sys, threading, time, uvloop
@@ -84,7 +85,7 @@ def test_a_loop_that_runs_elsewhere_rests_while_the_program_ends(loop, echo):
             ws = await WebSocket.connect(echo.url)
             closed = asyncio.Event()
             ws.OnClose.Connect(closed.set)
-            hooks.append(_hooks_of(asyncio.get_running_loop()))
+            hooks.append(hooks_of(asyncio.get_running_loop()))
             await closed.wait()
 
         loop.run(main)
@@ -103,7 +104,7 @@ def test_a_loop_that_runs_elsewhere_rests_while_the_program_ends(loop, echo):
 def test_what_a_handler_raises_when_its_loop_is_closed_is_logged(loop, echo, caplog):
     async def test():
         ws = await WebSocket.connect(echo.url)
-        return ws, _hooks_of(asyncio.get_running_loop())
+        return ws, hooks_of(asyncio.get_running_loop())
 
     closed = loop.factory()
     _socket, hooks = closed.run_until_complete(test())
