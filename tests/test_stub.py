@@ -118,6 +118,11 @@ async def loop() -> None:
     async with sunsocket.aio.WebSocket.connect("ws://echo.example") as other:
         await other.send("x")
         other.close()
+        await other.Close(1000, "end")
+        await other.wait_closed(timeout=1)
+    task: asyncio.Task[sunsocket.aio.WebSocket]
+    task = asyncio.create_task(sunsocket.aio.connect("ws://echo.example"))
+    (await task).abort()
 
 
 class Mine(sunsocket.aio.WebSocket):

@@ -260,3 +260,28 @@ ws.Send("after"); print(ws.recv(5))
         timeout=15,
     )
     assert (outcome.stdout.split(), outcome.stderr) == (["7", "after"], ""), outcome
+
+
+def test_wait_closed_waits_for_the_end(face, echo, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.wait_for_end()
+
+    async def test():
+        ws = await face.connect(echo.url + "close")
+        fired = []
+        ws.OnMessage.Connect(fired.append)
+        assert await face.do(ws.wait_closed()) is None
+        assert (ws.state, ws.close_code, fired) == (State.CLOSED, 4000, ["0", "1", "2"])
+        assert await face.do(ws.wait_closed(timeout=5)) is None
+        ws = await face.connect(raw_server(script).url)
+        with pytest.raises(TimeoutError, match=r"within"):
+            await face.do(ws.wait_closed(0.05))
+        with pytest.raises(ValueError, match="a timeout is a number of seconds"):
+            await face.do(ws.wait_closed(-1))
+        assert ws.state is State.OPEN
+        ws.abort()
+        await face.do(ws.wait_closed(5))
+        assert ws.close_code == 1006
+
+    face.run(test)

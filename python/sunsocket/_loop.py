@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import Any
 
 from . import _core, _lifetime, _log, _pieces
+from ._later import Closing
 
 
 class LoopHooks:
@@ -65,7 +66,8 @@ class LoopHooks:
 
     def returned(self, result: Any, handler: Any) -> None:
         """A coroutine function's call: a task of its own."""
-        if not inspect.isawaitable(result):
+        # A Close has begun, and who returns one does not wait for its end.
+        if isinstance(result, Closing) or not inspect.isawaitable(result):
             return
         if self.stopped:
             # The loop is closing: it would not run to its end.

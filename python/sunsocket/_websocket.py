@@ -89,6 +89,14 @@ class WebSocket(Base):
         handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
         return cls(handle, Signal, None)
 
+    def wait_closed(self, timeout: float | None = None) -> None:
+        """Waits until the connection has closed, as ``OnClose.Wait(timeout)`` does.
+
+        Raises:
+            TimeoutError: It has not closed in time.
+        """
+        self.OnClose.Wait(timeout)
+
     def recv_streaming(self, timeout: float | None = None) -> Iterator[str | bytes]:
         """The pieces of the next message as they arrive: a large one need not be held whole.
 

@@ -14,14 +14,15 @@ The loop watches one descriptor and runs handlers itself: no thread is on a mess
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from . import _core, _options, _pieces
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
+from ._later import Closing, Later
 from ._loop import hooks_of
 
 if TYPE_CHECKING:
@@ -87,34 +88,17 @@ class Signal(_core.Signal):
 _W = TypeVar("_W", bound="WebSocket")
 
 
-class _Connecting(Generic[_W]):
-    """What ``connect`` returns: ``await`` it for the socket, or use it in ``async with``."""
+class _Connecting(Later[_W]):
+    """What ``connect`` returns: ``await`` it for the socket, make a task of it, or use it in ``async with``."""
 
-    __slots__ = ("_cls", "_options", "_socket", "_url")
+    __slots__ = ("_socket",)
 
-    def __init__(self, cls: type[_W], url: str, options: dict[str, Any]) -> None:
-        self._cls = cls
-        self._url = url
-        self._options = _options.prepare(url, options)
+    def __init__(self, cls: type[_W], options: _core.Options) -> None:
+        super().__init__(lambda: _open(cls, options))
         self._socket: _W | None = None
 
-    async def _connect(self) -> _W:
-        loop = asyncio.get_running_loop()
-        hooks = hooks_of(loop)
-        future: asyncio.Future[None] = loop.create_future()
-        socket = self._cls(hooks.reactor.connect(self._options, hooks, future), Signal, _READY)
-        try:
-            await future
-        except BaseException:
-            socket.abort()
-            raise
-        return socket
-
-    def __await__(self) -> Generator[Any, None, _W]:
-        return self._connect().__await__()
-
     async def __aenter__(self) -> _W:
-        self._socket = await self._connect()
+        self._socket = await self
         return self._socket
 
     async def __aexit__(
@@ -122,6 +106,20 @@ class _Connecting(Generic[_W]):
     ) -> None:
         assert self._socket is not None, "__aenter__ has it"
         await self._socket.__aexit__(kind, error, trace)
+
+
+async def _open(cls: type[_W], options: _core.Options) -> _W:
+    """Connects in the running loop."""
+    loop = asyncio.get_running_loop()
+    hooks = hooks_of(loop)
+    future: asyncio.Future[None] = loop.create_future()
+    socket = cls(hooks.reactor.connect(options, hooks, future), Signal, _READY)
+    try:
+        await future
+    except BaseException:
+        socket.abort()
+        raise
+    return socket
 
 
 class WebSocket(Base):
@@ -158,13 +156,29 @@ class WebSocket(Base):
     def connect(cls, url: str, **options: Unpack[_options.ConnectOptions]) -> _Connecting[Self]:
         """Opens a connection: ``ws = await WebSocket.connect(url)`` or ``async with WebSocket.connect(url) as ws``.
 
-        The options, and the errors that awaiting raises, are those of :meth:`sunsocket.WebSocket.connect`.
+        It is a coroutine for whoever wants one: ``asyncio.create_task(WebSocket.connect(url))``. The options, and the
+        errors that awaiting raises, are those of :meth:`sunsocket.WebSocket.connect`.
 
         Raises:
             TypeError, ValueError: An option cannot be used; nothing was sent.
             InvalidURL: ``url`` is not a WebSocket address.
         """
-        return _Connecting(cls, url, dict(options))
+        return _Connecting(cls, _options.prepare(url, options))
+
+    def Close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:  # type: ignore[override]
+        """Starts the closing handshake; awaited, it waits for the end, as ``OnClose.Wait()`` does.
+
+        Arguments and errors are those of :meth:`sunsocket.WebSocket.Close`. Without an answer within ``close_timeout``
+        TCP is cut, so that waiting ends. A task that is cancelled while it waits leaves the handshake to go on.
+        """
+        super().Close(code, reason)
+        return Closing(self.wait_closed)
+
+    close = Close  # type: ignore[assignment]
+
+    async def wait_closed(self, timeout: float | None = None) -> None:
+        """Waits until the connection has closed, as ``OnClose.Wait(timeout)`` does."""
+        await self.OnClose.Wait(timeout)
 
     if TYPE_CHECKING:
 
@@ -260,8 +274,7 @@ class WebSocket(Base):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes and waits for the closing handshake, which ``close_timeout`` bounds."""
-        self.Close()
-        await self.OnClose.Wait()
+        await self.Close()
 
 
 #: ``WebSocket.connect``, for those who look for it here.

@@ -158,8 +158,8 @@ def test_closing_the_loop_with_sockets_open_fires_on_close(loop, raw_server):
         "globals().update(ws=await WebSocket.connect(url))",
         "ws = await WebSocket.connect(url); asyncio.ensure_future(ws.recv()); await asyncio.sleep(0)",
         "ws = await WebSocket.connect(url); asyncio.ensure_future(ws.OnClose.Wait()); await asyncio.sleep(0)",
-        "asyncio.ensure_future(WebSocket.connect(url)._connect()); await asyncio.sleep(0)",
-        "connecting = asyncio.ensure_future(WebSocket.connect('ws://no-such-host.invalid')._connect()); "
+        "asyncio.ensure_future(WebSocket.connect(url)); await asyncio.sleep(0)",
+        "connecting = asyncio.ensure_future(WebSocket.connect('ws://no-such-host.invalid')); "
         "connecting.add_done_callback(lambda done: done.cancelled() or done.exception()); await asyncio.sleep(0)",
         "ws = await WebSocket.connect(url); ws.OnClose.Connect(coroutine)",
         "ws = await WebSocket.connect(url); ws.OnClose.Connect(asyncio.get_running_loop().create_future)",

@@ -208,7 +208,7 @@ from tests.aio.conftest import until
 async def main():
     options = {"resolve": lambda host, port: time.sleep(60) if host == "slow.invalid" else None}
     connects = [WebSocket.connect(url, **options) for url in sys.argv[2:]]
-    tasks = [asyncio.ensure_future(connect._connect()) for connect in connects]
+    tasks = [asyncio.ensure_future(connect) for connect in connects]
     await asyncio.sleep(0.05)
     if sys.argv[1] == "exit":
         sys.exit(3)
