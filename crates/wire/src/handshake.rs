@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use crate::auth::Credentials;
 use crate::cookie::{self, Cookie};
-use crate::credentials::Credentials;
 use crate::deflate::{DeflateAgreed, DeflateOffer};
 use crate::error::{HandshakeError, InvalidRequest};
 use crate::extension::Extension;

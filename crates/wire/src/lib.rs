@@ -15,15 +15,15 @@
 //!
 //! The three know nothing of each other, so that each can have a lock of its own; `Client` joins them for a single thread.
 //!
-//! Read in this order: `shown`, `percent`, `url`, `reference`, `headers`, `credentials`, `cookie`, `response`, `handshake`, `extension`, `frame`, `mask`,
-//! `message`, `deflate`, `control`, `close`, `utf8`, `receiver`, `sender`, `client`.
+//! Read in this order: `shown`, `percent`, `url`, `reference`, `headers`, `auth`, `cookie`, `response`, `handshake`, `extension`, `frame`, `mask`,
+//! `message`, `deflate`, `control`, `close`, `utf8`, `receiver`, `sender`, `client`, `proxy`.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod client;
 mod close;
 mod control;
 mod cookie;
-mod credentials;
 mod deflate;
 mod error;
 mod event;
@@ -35,6 +35,7 @@ mod limits;
 mod mask;
 mod message;
 mod percent;
+mod proxy;
 mod receiver;
 mod reference;
 mod response;
@@ -43,17 +44,18 @@ mod shown;
 mod url;
 mod utf8;
 
+pub use auth::{Challenge, Credentials, Digest};
 pub use client::Client;
 pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
 pub use cookie::{Cookie, Cookies};
-pub use credentials::Credentials;
 pub use deflate::{Compressed, DeflateAgreed, DeflateOffer, Deflater};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};
 pub use handshake::{Accepted, Request};
 pub use headers::Headers;
 pub use limits::Limits;
+pub use proxy::{AskedAgain, ProxyScheme, ProxyUrl, Refusal, Target, Tunnel};
 pub use receiver::{ReadTarget, Receiver};
 pub use response::Response;
 pub use sender::{Sender, State};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::credentials::Credentials;
+use crate::auth::Credentials;
 use crate::error::InvalidUrl;
 use crate::percent::{percent_decode, percent_encode};
 use crate::shown::{shorten, without_secrets};
@@ -211,7 +211,7 @@ impl fmt::Debug for Url {
 }
 
 /// Host and port as written; `None` for an IPv6 address that is not closed.
-fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
+pub(crate) fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     if text.starts_with('[') {
         let end = text.find(']')? + 1;
         let (host, rest) = text.split_at(end);
@@ -228,7 +228,7 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// The host as it is kept, and the zone of an IPv6 address.
-fn check_host(host: &str) -> Result<(String, Option<String>), String> {
+pub(crate) fn check_host(host: &str) -> Result<(String, Option<String>), String> {
     if let Some(literal) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let (address, zone) = match literal.split_once('%') {
             Some((address, zone)) => (address, Some(decode_zone(zone)?)),
@@ -262,7 +262,7 @@ fn decode_zone(text: &str) -> Result<String, String> {
     })
 }
 
-fn encode_zone(zone: &str) -> String {
+pub(crate) fn encode_zone(zone: &str) -> String {
     let is_unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
     zone.chars()
         .map(|c| if is_unreserved(c) { c.to_string() } else { format!("%{:02X}", c as u32) })

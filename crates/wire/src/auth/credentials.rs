@@ -1,4 +1,4 @@
-//! User name and password for Basic authentication (RFC 7617). No text form shows them, `Debug` neither: what holds
+//! User name and password, and how Basic authentication sends them (RFC 7617). No text form shows them, `Debug` neither: what holds
 //! them may end in a log.
 
 use std::fmt;
@@ -35,6 +35,14 @@ impl Credentials {
             );
         }
         Ok(Self { user, password })
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.password
     }
 
     /// The value of the `Authorization` header.
