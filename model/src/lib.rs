@@ -34,6 +34,7 @@ mod borrowed {
     pub(crate) mod fork;
     pub(crate) mod handshake;
     pub(crate) mod options;
+    pub(crate) mod proxies;
     pub(crate) mod reactor;
     pub(crate) mod session;
     pub(crate) mod takers;
@@ -47,4 +48,6 @@ mod borrowed {
 }
 
 // The borrowed files name each other by these.
-use borrowed::{connection, drive, entropy, error, fork, handshake, options, reactor, session, takers};
+use borrowed::{
+    connection, drive, entropy, error, fork, handshake, options, proxies, reactor, session, takers,
+};

@@ -25,6 +25,7 @@ class Options:
         subprotocols: list[str],
         origin: str | None,
         user_agent: str | None,
+        proxy: str | None,
         ca_file: str | PathLike[str] | None,
         ca_data: bytes | None,
         cert_file: str | PathLike[str] | None,
@@ -367,6 +368,13 @@ def check_script_options(*, headers: list[tuple[str, str]], ca_data: bytes | Non
         TLSError: These are no certificates.
     """
 
+def check_proxy(proxy: str) -> None:
+    """Whether connections could go through this proxy.
+
+    Raises:
+        ValueError: It is not the address of one.
+    """
+
 def run_script(
     path: str,
     args: list[bytes],
@@ -379,6 +387,7 @@ def run_script(
     compression: tuple[int, int, int | None, int, bool, bool] | None,
     max_redirects: int,
     redirect_headers: list[str],
+    proxy: str | None,
     color: bool,
     fps: int,
 ) -> int:

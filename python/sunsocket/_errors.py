@@ -6,7 +6,7 @@
     ├── ConnectError (also a ConnectionError)
     │   ├── InvalidURL (also a ValueError)
     │   ├── HandshakeError      status, headers, body
-    │   ├── ProxyError
+    │   ├── ProxyError          status
     │   ├── TLSError
     │   └── ConnectTimeout (also a TimeoutError)
     ├── ConnectionClosed (also a ConnectionError)      code, reason, by_peer
@@ -59,7 +59,15 @@ class HandshakeError(ConnectError):
 
 
 class ProxyError(ConnectError):
-    """A proxy could not be reached or refused to connect."""
+    """A proxy could not be reached, or opened no tunnel to the server.
+
+    Attributes:
+        status: The HTTP status code that an HTTP proxy answered with; otherwise None.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class TLSError(ConnectError):

@@ -33,7 +33,7 @@ class ConnectOptions(TypedDict, total=False):
     subprotocols: Sequence[str]
     origin: str | None
     user_agent: str | None
-    proxy: None
+    proxy: str | None
     tls: TLS | None
     compression: Literal["deflate"] | Deflate | None
     open_timeout: float | None
@@ -56,7 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "subprotocols": (),
     "origin": None,
     "user_agent": f"sunsocket/{_core.__version__}",
-    "proxy": None,
+    "proxy": "auto",
     "tls": None,
     "compression": "deflate",
     "open_timeout": 10.0,
@@ -101,10 +101,6 @@ def _fields(name: str, value: Any) -> dict[str, Any]:
     """What the engine is given for one option."""
     if name == "tls":
         return _tls(value)
-    if name == "proxy":
-        if value is not None:
-            raise ValueError(f"proxy={value!r}: proxies cannot be used in this version; leave it out")
-        return {}
     return {name: _CHECKS[name](value)}
 
 
@@ -363,6 +359,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "subprotocols": lambda value: _names("subprotocols", value, "a subprotocol"),
     "origin": lambda value: _text("origin", value),
     "user_agent": lambda value: _text("user_agent", value) or "",
+    "proxy": lambda value: _text("proxy", value),
     "compression": _deflate.offer,
     "open_timeout": lambda value: _seconds("open_timeout", value, optional=True),
     "close_timeout": lambda value: _seconds("close_timeout", value, optional=False),

@@ -66,7 +66,8 @@ class WebSocket(Base):
             subprotocols: Names to offer, best first.
             origin: The ``Origin`` header; none by default.
             user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.
-            proxy: None; proxies cannot be used in this version.
+            proxy: The address of a proxy (``http``, ``https``, ``socks4``, ``socks4a``, ``socks5``, ``socks5h``), None
+                for none, or "auto" (the default): what the environment's variables say.
             tls: A :class:`sunsocket.TLS`: certificates and host names of ``wss``.
             compression: "deflate" (the default), a :class:`sunsocket.Deflate`, or None to offer none.
             open_timeout: Seconds for DNS, TCP, TLS and the opening handshake together; None waits for ever. Default 10.

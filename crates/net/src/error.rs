@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Connect,
     /// The opening handshake was answered by something else than a WebSocket server.
     Handshake,
+    /// A proxy cannot be reached, or opens no tunnel.
+    Proxy,
     /// A certificate or the TLS handshake was refused.
     Tls,
     /// `open_timeout` ran out.
@@ -76,6 +78,11 @@ impl Error {
         Self(Arc::new(Inner { kind: ErrorKind::Handshake, text: text.into(), answer, cause: None }))
     }
 
+    /// A proxy refused; `answer` is what it said, where it speaks HTTP.
+    pub(crate) fn proxy(text: impl Into<String>, answer: Option<HttpAnswer>) -> Self {
+        Self(Arc::new(Inner { kind: ErrorKind::Proxy, text: text.into(), answer, cause: None }))
+    }
+
     pub(crate) fn invalid_url(error: InvalidUrl) -> Self {
         Self::new(ErrorKind::InvalidUrl, error.to_string())
     }
@@ -95,7 +102,7 @@ impl Error {
         self.0.cause.as_ref()
     }
 
-    /// What the server answered to the opening handshake, where that is what failed.
+    /// What the server answered to the opening handshake, or the proxy to CONNECT, where that is what failed.
     pub fn answer(&self) -> Option<&HttpAnswer> {
         self.0.answer.as_ref()
     }

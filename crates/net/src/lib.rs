@@ -52,6 +52,7 @@ mod fork;
 mod handshake;
 mod io;
 mod options;
+mod proxies;
 mod reactor;
 mod session;
 mod sync;
@@ -68,11 +69,14 @@ pub use handshake::Handshake;
 pub use options::{
     ConnectOptions, HeldLimit, Resolve, ResolveFunction, ResolveTable, TlsOptions, WriteLimit,
 };
+pub use proxies::{Proxies, ProxyEnvironment};
 pub use reactor::Role;
 pub use session::closing::Closed;
 pub use session::send::Room;
 pub use session::word::State;
-pub use sunsocket_wire::{Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, Url};
+pub use sunsocket_wire::{
+    Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, ProxyUrl, Url,
+};
 pub use takers::{
     Asker, Firing, Glance, ListenerId, Listeners, Next, Outcome, Source, Straight, Takers, Ticket, Waiter,
     Which,

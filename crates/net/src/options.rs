@@ -8,6 +8,7 @@ use std::time::Duration;
 use sunsocket_wire::{Credentials, DeflateOffer, Url};
 
 use crate::error::Error;
+use crate::proxies::Proxies;
 
 /// Answers "which addresses stand for this host and port?" in place of DNS, as curl's `--resolve` does; `None` leaves the
 /// question to DNS.
@@ -46,6 +47,8 @@ pub struct ConnectOptions {
     pub origin: Option<String>,
     /// The `User-Agent` header; `None` sends none.
     pub user_agent: Option<String>,
+    /// Through which proxy, if through any.
+    pub proxy: Proxies,
     /// Certificates and host names of `wss`.
     pub tls: TlsOptions,
     /// How long DNS, TCP, TLS and the opening handshake may take together; `None` waits for ever.
@@ -87,6 +90,7 @@ impl ConnectOptions {
             subprotocols: Vec::new(),
             origin: None,
             user_agent: Some(concat!("sunsocket/", env!("CARGO_PKG_VERSION")).to_owned()),
+            proxy: Proxies::None,
             tls: TlsOptions::default(),
             open_timeout: Some(Duration::from_secs(10)),
             close_timeout: Duration::from_secs(10),

@@ -28,6 +28,10 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::InvalidUrl => "InvalidURL",
         ErrorKind::InvalidArgument => return pyo3::exceptions::PyValueError::new_err(text),
         ErrorKind::Connect | ErrorKind::Cancelled => "ConnectError",
+        ErrorKind::Proxy => {
+            let status = error.answer().map(|answer| answer.status);
+            return build(py, "ProxyError", (text, status));
+        }
         ErrorKind::Tls => "TLSError",
         ErrorKind::ConnectTimeout => "ConnectTimeout",
         ErrorKind::MessageTooBig => "MessageTooBig",

@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use super::resolve::{Answering, Asker};
     #[pymodule_export]
-    use super::script::{check_script_options, run_script};
+    use super::script::{check_proxy, check_script_options, run_script};
     #[pymodule_export]
     use super::threads::connecting::connect;
     #[pymodule_export]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use sunsocket_net::{ConnectOptions, Credentials, DeflateOffer, HeldLimit, WriteLimit};
+use sunsocket_net::{
+    ConnectOptions, Credentials, DeflateOffer, HeldLimit, Proxies, ProxyEnvironment, ProxyUrl, WriteLimit,
+};
 
 use crate::{errors, resolve};
 
@@ -28,7 +30,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Options {
     #[new]
-    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, ca_file, ca_data, cert_file, key_file,
+    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, proxy, ca_file, ca_data, cert_file, key_file,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
                         compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
@@ -43,6 +45,7 @@ impl Options {
         subprotocols: Vec<String>,
         origin: Option<String>,
         user_agent: Option<String>,
+        proxy: Option<&str>,
         ca_file: Option<PathBuf>,
         ca_data: Option<Vec<u8>>,
         cert_file: Option<PathBuf>,
@@ -73,6 +76,7 @@ impl Options {
         } else {
             options.user_agent = None;
         }
+        options.proxy = proxies(proxy)?;
         options.tls.ca_file = ca_file;
         options.tls.ca_data = ca_data;
         options.tls.cert_file = cert_file;
@@ -96,6 +100,21 @@ impl Options {
 
 fn credentials(user: String, password: String) -> PyResult<Credentials> {
     Credentials::new(user, password).map_err(|error| PyValueError::new_err(format!("auth: {error}")))
+}
+
+/// Which proxy: an address, "auto" for what the environment says, or none.
+///
+/// # Errors
+/// `ValueError`: the address is none.
+pub(crate) fn proxies(given: Option<&str>) -> PyResult<Proxies> {
+    Ok(match given {
+        None => Proxies::None,
+        Some("auto") => Proxies::Environment(Arc::new(ProxyEnvironment::current())),
+        Some(address) => {
+            let parsed = ProxyUrl::parse(address);
+            Proxies::Given(parsed.map_err(|error| PyValueError::new_err(format!("proxy: {error}")))?)
+        }
+    })
 }
 
 /// Level, memory level, window bits and context takeover of the client and of the server.

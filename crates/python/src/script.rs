@@ -12,11 +12,11 @@ use sunsocket_luau::{RunOptions, run};
 use sunsocket_net::{ConnectOptions, Resolve};
 
 use crate::errors;
-use crate::options::{Offer, offer};
+use crate::options::{Offer, offer, proxies};
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, color, fps))]
+#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, proxy, color, fps))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -30,10 +30,12 @@ pub(crate) fn run_script(
     compression: Option<Offer>,
     max_redirects: usize,
     redirect_headers: Vec<String>,
+    proxy: Option<&str>,
     color: bool,
     fps: u32,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
+    let proxy = proxies(proxy)?;
     py.detach(|| {
         let options = RunOptions {
             path,
@@ -41,6 +43,7 @@ pub(crate) fn run_script(
             configure: Box::new(move |options| {
                 let scheme = if options.url.is_secure() { "wss://*" } else { "ws://*" };
                 options.resolve = resolver(&resolve, scheme);
+                options.proxy.clone_from(&proxy);
                 options.tls.ca_data.clone_from(&ca_data);
                 options.tls.server_hostname.clone_from(&server_hostname);
                 options.tls.verify = verify;
@@ -75,6 +78,15 @@ pub(crate) fn run_script(
             _ => Ok(status),
         }
     })
+}
+
+/// Whether connections could go through this proxy.
+///
+/// Raises:
+///     ValueError: It is not the address of one.
+#[pyfunction]
+pub(crate) fn check_proxy(proxy: &str) -> PyResult<()> {
+    proxies(Some(proxy)).map(drop)
 }
 
 /// Whether a script's connections could have these headers and trust these certificates (PEM).

@@ -94,6 +94,16 @@ def _fps(text: str) -> int:
     return int(text)
 
 
+def _proxy(text: str) -> str | None:
+    if text == "none":
+        return None
+    try:
+        _core.check_proxy(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("proxy: ")) from None
+    return text
+
+
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser of all commands."""
     parser = commands.add_parser(
@@ -153,6 +163,14 @@ def add_parser(commands: Any) -> None:
         type=_fps,
         default=60,
         help="have N frames a second, in which threads go on that wait for a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--proxy",
+        metavar="URL",
+        type=_proxy,
+        default="auto",
+        help="connect through this proxy (http, https, socks4, socks4a, socks5 or socks5h), through none, or as the "
+        "variables WSS_PROXY, HTTPS_PROXY, WS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say (default: auto)",
     )
     parser.add_argument(
         "--local-echo",
@@ -220,6 +238,7 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         resolve: list[tuple[str, int, str]] = options.resolve
         server_hostname: str | None = None
+        proxy: str | None = options.proxy
         if options.local_echo:
             from ..echo import EchoServer
 
@@ -231,6 +250,7 @@ def run(options: argparse.Namespace) -> int:
                 return _fail(f"the echo server of --local-echo cannot be started: {error.strerror or error}", status=1)
             resolve = [("ws://*", 0, f"127.0.0.1:{plain.port}"), ("wss://*", 0, f"127.0.0.1:{secure.port}")]
             ca_data = secure.ca_pem
+            proxy = None
             # A URL may have a host that no certificate can be made for: a name with an underscore.
             server_hostname = "localhost"
         color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
@@ -245,6 +265,7 @@ def run(options: argparse.Namespace) -> int:
             compression=options.compression,
             max_redirects=options.max_redirects,
             redirect_headers=options.redirect_header,
+            proxy=proxy,
             color=color,
             fps=options.fps,
         )

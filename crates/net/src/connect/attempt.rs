@@ -6,13 +6,15 @@
 //!         resolve ---> dial ---> (tunnel) ---> secure ---> upgrade -------+---> open
 //! ```
 //!
+//! Through a proxy it is the proxy that is looked up, dialled and, if it wants that, secured; then it is asked for a tunnel
+//! to the server, over which the rest goes on as it would over TCP.
+//!
 //! Whoever drives it calls [`Attempt::step`], which goes on as far as it gets without waiting. While that says nothing,
 //! the driver waits for what the attempt wants: until one of [`Attempt::each_socket`] is ready, the time is
 //! [`Attempt::deadline`], or the waker is called that it was made with. Then it steps again; a step too many does no
 //! harm. Dropping an attempt gives it up and leaves nothing behind.
 //!
-//! There are two drivers: `blocking` on a thread that may wait, and the reactor. To reach a server through a proxy, dial
-//! the proxy in place of the host, and ask it for the host between `dial` and `secure`: [`Attempt::dialed`].
+//! There are two drivers: `blocking` on a thread that may wait, and the reactor.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,20 +22,25 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use sunsocket_wire::{AskedAgain, ProxyScheme, Refusal, Target, Tunnel};
+
 use super::asking::Waker;
 use super::deadline::{Deadline, Step};
 use super::dial::{Dial, Dialed, Tcp};
+use super::hop::Hop;
 use super::opened::Connected;
 use super::prepared::Prepared;
 use super::redirect::Route;
 use super::resolve::Lookup;
 use super::secure::Secure;
+use super::tunnel::Tunneling;
 use super::upgrade::{Answer, Upgrade};
 use crate::entropy;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, HttpAnswer};
 use crate::handshake::Handshake;
 use crate::io::Transport;
 use crate::options::ConnectOptions;
+use crate::proxies::NamedProxy;
 use crate::sys::poller::Interest;
 use crate::tls::Tls;
 
@@ -43,17 +50,37 @@ pub(crate) struct Attempt {
     prepared: Prepared,
     /// The address where it stands, and those before.
     route: Route,
+    /// Whom TCP leads to, for the address where it stands.
+    hop: Hop,
+    via: Option<Via>,
     deadline: Deadline,
     waker: Waker,
     stage: Stage,
 }
 
+/// The proxy on the way.
+struct Via {
+    proxy: NamedProxy,
+    /// Where the tunnel is to lead.
+    target: Target,
+    /// What the proxy wants to be asked again with, and how often it has said so.
+    again: Option<AskedAgain>,
+    refusals: u8,
+}
+
+/// How often a proxy is asked again: it may want a digest, and say once that its nonce was too old.
+const ASKED_AGAIN: u8 = 2;
+
 /// What it waits for at the address where it stands.
 enum Stage {
     /// Nothing was done yet.
     Start,
+    /// The server's address, which a proxy is to be told.
+    ResolveTarget(Lookup),
     Resolve(Lookup),
     Dial(Dial<Tcp>),
+    SecureProxy(Box<Secure>, Ends),
+    Tunnel(Box<Tunneling>, Ends),
     Secure(Box<Secure>, Ends),
     Upgrade(Box<Upgrade>, Ends),
     /// It is open or has failed.
@@ -72,7 +99,8 @@ impl Attempt {
     pub(crate) fn new(prepared: Prepared, options: Arc<ConnectOptions>, waker: Waker, now: Instant) -> Self {
         let route = Route::new(Arc::clone(&options));
         let deadline = Deadline::new(options.open_timeout, now);
-        Self { options, prepared, route, deadline, waker, stage: Stage::Start }
+        let hop = Hop::server(route.url());
+        Self { options, prepared, route, hop, via: None, deadline, waker, stage: Stage::Start }
     }
 
     /// Goes on as far as it gets without waiting. `Some`: it has ended, and there is nothing to step any more.
@@ -80,10 +108,13 @@ impl Attempt {
         let ended = match self.advance(now) {
             Poll::Ready(ended) => ended,
             // What came in time counts, so the clock is asked last.
-            Poll::Pending => match self.deadline.check(now, self.route.url(), self.stage.step()) {
-                Ok(()) => return None,
-                Err(error) => Err(error),
-            },
+            Poll::Pending => {
+                let to = if self.stage.is_about_hop() { self.hop.in_brackets() } else { String::new() };
+                match self.deadline.check(now, self.route.url(), self.stage.step(), &to) {
+                    Ok(()) => return None,
+                    Err(error) => Err(error),
+                }
+            }
         };
         self.stage = Stage::Over;
         Some(ended.map_err(|error| self.route.explain(&error)))
@@ -95,25 +126,31 @@ impl Attempt {
             Stage::Dial(dial) => {
                 dial.sockets().for_each(|socket| tell(socket.as_fd(), Interest { read: false, write: true }));
             }
-            Stage::Secure(secure, _) => {
+            Stage::SecureProxy(secure, _) | Stage::Secure(secure, _) => {
                 let (socket, interest) = secure.socket();
+                tell(socket, interest);
+            }
+            Stage::Tunnel(tunneling, _) => {
+                let (socket, interest) = tunneling.socket();
                 tell(socket, interest);
             }
             Stage::Upgrade(upgrade, _) => {
                 let (socket, interest) = upgrade.socket();
                 tell(socket, interest);
             }
-            Stage::Start | Stage::Resolve(_) | Stage::Over => {}
+            Stage::Start | Stage::ResolveTarget(_) | Stage::Resolve(_) | Stage::Over => {}
         }
     }
 
     /// When [`Attempt::step`] is to be called although nothing else has happened.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match &self.stage {
-            Stage::Resolve(lookup) => lookup.deadline(),
+            Stage::ResolveTarget(lookup) | Stage::Resolve(lookup) => lookup.deadline(),
             Stage::Dial(dial) => dial.deadline(),
             Stage::Upgrade(upgrade, _) => upgrade.deadline(),
-            Stage::Start | Stage::Secure(..) | Stage::Over => None,
+            Stage::Start | Stage::SecureProxy(..) | Stage::Tunnel(..) | Stage::Secure(..) | Stage::Over => {
+                None
+            }
         };
         [own, self.deadline.at()].into_iter().flatten().min()
     }
@@ -135,22 +172,38 @@ impl Attempt {
         loop {
             // A stage that has to wait is put back.
             self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
-                Stage::Start => {
-                    let resolve = self.options.resolve.as_ref();
-                    Stage::Resolve(Lookup::begin(self.route.url(), resolve, &self.waker, now))
+                Stage::Start => self.begin(now)?,
+                Stage::ResolveTarget(mut lookup) => {
+                    match lookup.step(&Hop::server(self.route.url()), &self.waker, now)? {
+                        Poll::Ready(addresses) => self.resolved_target(&addresses, now),
+                        Poll::Pending => return self.wait_in(Stage::ResolveTarget(lookup)),
+                    }
                 }
-                Stage::Resolve(mut lookup) => match lookup.step(self.route.url(), &self.waker, now)? {
+                Stage::Resolve(mut lookup) => match lookup.step(&self.hop, &self.waker, now)? {
                     Poll::Ready(addresses) => Stage::Dial(Dial::new(&addresses, Tcp, now)),
                     Poll::Pending => return self.wait_in(Stage::Resolve(lookup)),
                 },
-                Stage::Dial(mut dial) => match dial.step(self.route.url(), now)? {
+                Stage::Dial(mut dial) => match dial.step(&self.hop, now)? {
                     Poll::Ready(dialed) => self.dialed(dialed)?,
                     Poll::Pending => return self.wait_in(Stage::Dial(dial)),
                 },
-                Stage::Secure(mut secure, ends) => match secure.step(self.route.url())? {
-                    Poll::Ready(()) => self.secured(secure.into_transport(self.route.url())?, ends)?,
-                    Poll::Pending => return self.wait_in(Stage::Secure(secure, ends)),
+                Stage::SecureProxy(mut secure, ends) => match secure.step(&self.hop)? {
+                    Poll::Ready(()) => self.ask_proxy(secure.into_transport(&self.hop)?, ends)?,
+                    Poll::Pending => return self.wait_in(Stage::SecureProxy(secure, ends)),
                 },
+                Stage::Tunnel(mut tunneling, ends) => match tunneling.step() {
+                    Poll::Ready(Ok(())) => self.reached(tunneling.into_transport(), ends)?,
+                    // On a new connection: what stands in this one behind the refusal is nobody's business.
+                    Poll::Ready(Err(refusal)) => self.refused(refusal, now)?,
+                    Poll::Pending => return self.wait_in(Stage::Tunnel(tunneling, ends)),
+                },
+                Stage::Secure(mut secure, ends) => {
+                    let server = Hop::server(self.route.url());
+                    match secure.step(&server)? {
+                        Poll::Ready(()) => self.secured(secure.into_transport(&server)?, ends)?,
+                        Poll::Pending => return self.wait_in(Stage::Secure(secure, ends)),
+                    }
+                }
                 Stage::Upgrade(mut upgrade, ends) => {
                     match upgrade.step(&self.route, now, self.deadline.at())? {
                         Poll::Ready(Answer::Accepted(accepted, headers, leftover)) => {
@@ -187,10 +240,86 @@ impl Attempt {
         Poll::Pending
     }
 
-    /// TCP leads to the host of the URL. (Through a proxy it would lead to the proxy, and this would be the place to ask
-    /// it for a tunnel to the host, on a stage of its own.)
+    /// Decides whom to reach first for the address where it stands.
+    fn begin(&mut self, now: Instant) -> Result<Stage, Error> {
+        let url = self.route.url();
+        let resolve = self.options.resolve.as_ref();
+        let Some(proxy) = self.options.proxy.choose(url)? else {
+            (self.hop, self.via) = (Hop::server(url), None);
+            return Ok(Stage::Resolve(Lookup::begin(&self.hop, resolve, &self.waker, now)));
+        };
+        self.hop = Hop::proxy(url, &proxy);
+        let looks_up = proxy.url.scheme().resolves_here();
+        let target = Target::Host(url.host().to_owned(), url.port());
+        self.via = Some(Via { proxy, target, again: None, refusals: 0 });
+        Ok(if looks_up {
+            Stage::ResolveTarget(Lookup::begin(&Hop::server(url), resolve, &self.waker, now))
+        } else {
+            self.look_up_hop(now)
+        })
+    }
+
+    fn look_up_hop(&self, now: Instant) -> Stage {
+        Stage::Resolve(Lookup::begin(&self.hop, self.options.resolve.as_ref(), &self.waker, now))
+    }
+
+    /// The proxy is told one address, of the family that every proxy knows where there is one.
+    fn resolved_target(&mut self, addresses: &[SocketAddr], now: Instant) -> Stage {
+        if let Some(via) = &mut self.via
+            && let Some(address) = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first())
+        {
+            via.target = Target::Address(*address);
+        }
+        self.look_up_hop(now)
+    }
+
+    /// TCP leads to the server, or to the proxy on the way.
     fn dialed(&self, Dialed { socket, local, remote }: Dialed<OwnedFd>) -> Result<Stage, Error> {
         let (transport, ends) = (Transport::tcp(socket), Ends { local, remote });
+        match &self.via {
+            None => self.reached(transport, ends),
+            Some(via) if via.proxy.url.scheme() == ProxyScheme::Https => {
+                let tls = Tls::new(&self.route.tls_of_proxy(), via.proxy.url.host())?;
+                Ok(Stage::SecureProxy(Box::new(Secure::new(transport, &tls)?), ends))
+            }
+            Some(_) => self.ask_proxy(transport, ends),
+        }
+    }
+
+    /// The transport leads to the proxy, as safely as its address wants it.
+    fn ask_proxy(&self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
+        let Some(via) = &self.via else { return self.reached(transport, ends) };
+        let user_agent = self.options.user_agent.as_deref();
+        let tunnel =
+            Tunnel::new(&via.proxy.url, &via.target, user_agent, via.again.clone(), entropy::nonce());
+        let tunnel = tunnel.map_err(|refusal| self.no_tunnel(via, refusal))?;
+        Ok(Stage::Tunnel(Box::new(Tunneling::new(transport, tunnel)), ends))
+    }
+
+    /// The proxy opens no tunnel, for now or at all.
+    fn refused(&mut self, refusal: Refusal, now: Instant) -> Result<Stage, Error> {
+        let Some(mut via) = self.via.take() else { return Err(Error::proxy(refusal.text, None)) };
+        if refusal.again.is_none() || via.refusals == ASKED_AGAIN {
+            return Err(self.no_tunnel(&via, refusal));
+        }
+        via.refusals += 1;
+        via.again = refusal.again;
+        self.via = Some(via);
+        Ok(self.look_up_hop(now))
+    }
+
+    fn no_tunnel(&self, via: &Via, Refusal { text, response, .. }: Refusal) -> Error {
+        let text = format!("cannot connect to {}: the proxy {} {text}", self.route.url(), via.proxy);
+        let answer = response.map(|response| HttpAnswer {
+            status: response.status,
+            headers: response.headers,
+            body: Vec::new(),
+        });
+        Error::proxy(text, answer)
+    }
+
+    /// The transport leads to the server.
+    fn reached(&self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
         let url = self.route.url();
         if !url.is_secure() {
             return self.secured(transport, ends);
@@ -210,12 +339,18 @@ impl Attempt {
 }
 
 impl Stage {
+    /// Whether it waits for whom TCP leads to.
+    fn is_about_hop(&self) -> bool {
+        matches!(self, Self::Resolve(_) | Self::Dial(_) | Self::SecureProxy(..) | Self::Tunnel(..))
+    }
+
     fn step(&self) -> Step {
         match self {
-            Self::Resolve(lookup) => lookup.waits_for(),
+            Self::ResolveTarget(lookup) | Self::Resolve(lookup) => lookup.waits_for(),
             Self::Start => Step::Resolve,
             Self::Dial(_) => Step::Dial,
-            Self::Secure(..) => Step::Secure,
+            Self::Tunnel(..) => Step::Tunnel,
+            Self::SecureProxy(..) | Self::Secure(..) => Step::Secure,
             Self::Upgrade(..) | Self::Over => Step::Upgrade,
         }
     }

@@ -17,6 +17,8 @@ pub(super) enum Step {
     Resolve,
     /// TCP connections to one or more addresses have been started.
     Dial,
+    /// A proxy has been asked for a tunnel.
+    Tunnel,
     /// The TLS handshake is under way.
     Secure,
     /// The request of the opening handshake is being sent, or its answer is awaited.
@@ -30,6 +32,7 @@ impl Step {
             Self::AskProgram => "waiting for the program's function resolve",
             Self::Resolve => "looking up its address",
             Self::Dial => "connecting over TCP",
+            Self::Tunnel => "waiting for a tunnel",
             Self::Secure => "setting up TLS",
             Self::Upgrade => "waiting for the answer to the opening handshake",
         }
@@ -58,14 +61,14 @@ impl Deadline {
     /// this process was slow to look at it.
     ///
     /// # Errors
-    /// `ConnectTimeout`, naming `step`, when the time is over.
-    pub(super) fn check(&self, now: Instant, url: &Url, step: Step) -> Result<(), Error> {
+    /// `ConnectTimeout`, naming `step`, when the time is over. `to`: whom that step is about, where it is not the server.
+    pub(super) fn check(&self, now: Instant, url: &Url, step: Step, to: &str) -> Result<(), Error> {
         if self.at.is_none_or(|at| now < at) {
             return Ok(());
         }
         let seconds = self.limit.unwrap_or_default().as_secs_f64();
         let text = format!(
-            "cannot connect to {url}: still {} when open_timeout ({seconds} s) was over",
+            "cannot connect to {url}: still {}{to} when open_timeout ({seconds} s) was over",
             step.text()
         );
         Err(Error::new(ErrorKind::ConnectTimeout, text))
@@ -82,7 +85,7 @@ mod tests {
         let url = Url::parse("ws://example.test/").expect("valid");
         let deadline = Deadline::new(Some(Duration::from_millis(1500)), now);
         let just_before = now + Duration::from_millis(1500) - Duration::from_nanos(1);
-        assert!(deadline.check(just_before, &url, Step::Dial).is_ok());
+        assert!(deadline.check(just_before, &url, Step::Dial, "").is_ok());
         for (step, words) in [
             (Step::AskProgram, "function resolve"),
             (Step::Resolve, "looking up its address"),
@@ -90,7 +93,7 @@ mod tests {
             (Step::Secure, "setting up TLS"),
             (Step::Upgrade, "answer to the opening handshake"),
         ] {
-            let error = deadline.check(now + Duration::from_millis(1500), &url, step).expect_err("over");
+            let error = deadline.check(now + Duration::from_millis(1500), &url, step, "").expect_err("over");
             assert_eq!(error.kind(), ErrorKind::ConnectTimeout);
             let text = error.to_string();
             assert!(text.contains(words) && text.contains("open_timeout (1.5 s)"), "{text}");
@@ -104,7 +107,7 @@ mod tests {
         for limit in [None, Some(Duration::MAX)] {
             let deadline = Deadline::new(limit, now);
             assert_eq!(deadline.at(), None);
-            assert!(deadline.check(now + Duration::from_secs(1 << 30), &url, Step::Dial).is_ok());
+            assert!(deadline.check(now + Duration::from_secs(1 << 30), &url, Step::Dial, "").is_ok());
         }
     }
 }

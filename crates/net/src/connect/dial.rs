@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, connect, getpeername, getsockname, ipproto, socket_with, sockopt,
 };
-use sunsocket_wire::Url;
 
+use super::hop::Hop;
 use crate::error::{Error, ErrorKind, in_words};
 
 /// How long a connection goes unrivalled (section 8 of RFC 8305 recommends 250 ms).
@@ -69,7 +69,7 @@ impl<N: Network> Dial<N> {
     ///
     /// # Errors
     /// `Connect` with what each address said, when none is left.
-    pub(super) fn step(&mut self, url: &Url, now: Instant) -> Poll<Result<Dialed<N::Socket>, Error>> {
+    pub(super) fn step(&mut self, hop: &Hop, now: Instant) -> Poll<Result<Dialed<N::Socket>, Error>> {
         let mut looked = 0;
         loop {
             // One that was just started is looked at, too: on the loopback device it is decided already.
@@ -90,7 +90,7 @@ impl<N: Network> Dial<N> {
             }
         }
         if self.under_way.is_empty() {
-            return Poll::Ready(Err(Error::new(ErrorKind::Connect, explain(url, &self.refusals))));
+            return Poll::Ready(Err(hop.failed(ErrorKind::Connect, explain(hop, &self.refusals))));
         }
         Poll::Pending
     }
@@ -125,18 +125,18 @@ impl<N: Network> Dial<N> {
     }
 }
 
-fn explain(url: &Url, refusals: &[(SocketAddr, io::Error)]) -> String {
+fn explain(hop: &Hop, refusals: &[(SocketAddr, io::Error)]) -> String {
     let all_refuse = refusals.iter().all(|(_, error)| error.kind() == io::ErrorKind::ConnectionRefused);
     let hint = if all_refuse {
-        "; is the server running, and on this port?"
+        format!("; is {} running, and on this port?", hop.noun())
     } else if refusals.iter().any(|(_, error)| is_out_of_descriptors(error)) {
-        "; close what is not needed, or raise the limit on open files (ulimit -n)"
+        "; close what is not needed, or raise the limit on open files (ulimit -n)".to_owned()
     } else {
-        ""
+        String::new()
     };
     let said: Vec<String> =
         refusals.iter().map(|(address, error)| format!("{address}: {}", in_words(error))).collect();
-    format!("cannot connect to {url}: no address answers ({}){hint}", said.join(", "))
+    format!("no address answers ({}){hint}", said.join(", "))
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
@@ -201,6 +201,8 @@ fn local_address(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use sunsocket_wire::Url;
+
     use super::*;
 
     /// A network in which each address does what its table says, and that keeps the order of what was asked.
@@ -240,8 +242,8 @@ mod tests {
         texts.map(|text| text.parse().expect("an address"))
     }
 
-    fn url() -> Url {
-        Url::parse("ws://example.test/").expect("valid")
+    fn hop() -> Hop {
+        Hop::server(&Url::parse("ws://example.test/").expect("valid"))
     }
 
     #[test]
@@ -259,7 +261,7 @@ mod tests {
         let mut dial = Dial::new(&all, &mut network, start);
         for (milliseconds, started) in [(0, 1), (249, 1), (250, 2), (260, 2), (500, 3), (9999, 3)] {
             let now = start + Duration::from_millis(milliseconds);
-            assert!(dial.step(&url(), now).is_pending());
+            assert!(dial.step(&hop(), now).is_pending());
             assert_eq!(dial.network.started, all[..started], "after {milliseconds} ms");
             assert_eq!(dial.sockets().count(), started);
         }
@@ -272,7 +274,7 @@ mod tests {
         let mut network = Table::default();
         let start = Instant::now();
         let mut dial = Dial::new(&addresses(["1.1.1.1:1", "2.2.2.2:1"]), &mut network, start);
-        assert!(dial.step(&url(), start).is_pending());
+        assert!(dial.step(&hop(), start).is_pending());
         assert_eq!(dial.deadline(), Some(start + Duration::from_millis(250)));
     }
 
@@ -282,11 +284,11 @@ mod tests {
         let mut network = Table { refusing: all[..1].into(), ..Table::default() };
         let start = Instant::now();
         let mut dial = Dial::new(&all, &mut network, start);
-        assert!(dial.step(&url(), start).is_pending());
+        assert!(dial.step(&hop(), start).is_pending());
         assert_eq!(dial.network.started, all[..2]);
         // The second is refused while it is unrivalled: it, too, is followed at once.
         dial.network.refusing.push(all[1]);
-        assert!(dial.step(&url(), start + Duration::from_millis(10)).is_pending());
+        assert!(dial.step(&hop(), start + Duration::from_millis(10)).is_pending());
         assert_eq!(dial.network.started, all);
         assert_eq!(dial.sockets().collect::<Vec<_>>(), [&all[2]]);
     }
@@ -297,10 +299,10 @@ mod tests {
         let mut network = Table { impossible: all[..1].into(), ..Table::default() };
         let start = Instant::now();
         let mut dial = Dial::new(&all, &mut network, start);
-        assert!(dial.step(&url(), start).is_pending());
+        assert!(dial.step(&hop(), start).is_pending());
         assert_eq!(dial.network.started, all[1..2], "what cannot be started costs no time");
         dial.network.answering.push(all[2]);
-        let Poll::Ready(Ok(dialed)) = dial.step(&url(), start + Duration::from_millis(250)) else {
+        let Poll::Ready(Ok(dialed)) = dial.step(&hop(), start + Duration::from_millis(250)) else {
             panic!("the third answers");
         };
         assert_eq!((dialed.socket, dialed.remote), (all[2], all[2]));
@@ -312,13 +314,13 @@ mod tests {
         let mut network =
             Table { impossible: all[..1].into(), refusing: all[1..].into(), ..Table::default() };
         let mut dial = Dial::new(&all, &mut network, Instant::now());
-        let Poll::Ready(Err(error)) = dial.step(&url(), Instant::now()) else { panic!("nobody is left") };
+        let Poll::Ready(Err(error)) = dial.step(&hop(), Instant::now()) else { panic!("nobody is left") };
         assert_eq!(error.kind(), ErrorKind::Connect);
         let text = error.to_string();
         for words in ["ws://example.test/", "1.1.1.1:1: network", "2.2.2.2:1: connection refused"] {
             assert!(text.contains(words), "{words:?} is not in: {text}");
         }
-        assert!(!text.contains("is the server running"), "not all of them refused: {text}");
+        assert!(!text.contains("running"), "not all of them refused: {text}");
     }
 
     #[test]

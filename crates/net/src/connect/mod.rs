@@ -1,5 +1,5 @@
-//! From options to an open connection, in order: `resolve` the host's addresses, `dial` them, `secure` them with TLS,
-//! `upgrade` it to a WebSocket; and once more, on a new socket, where the server sends us elsewhere (`redirect`).
+//! From options to an open connection, in order: `resolve` the host's addresses, `dial` them, ask a proxy for a `tunnel`
+//! if there is one, `secure` it with TLS, `upgrade` it to a WebSocket; and once more, on a new socket, where the server sends us elsewhere (`redirect`).
 //!
 //! [`Attempt`] joins these steps into one state machine that never waits. It knows neither clock nor thread: who drives
 //! it tells it the time and waits in its place. [`connect`] does so on the calling thread (`blocking`). One deadline
@@ -11,7 +11,9 @@ mod blocking;
 mod body;
 mod deadline;
 mod dial;
+mod exchange;
 mod hint;
+mod hop;
 mod names;
 mod opened;
 mod pool;
@@ -21,6 +23,7 @@ mod resolve;
 mod secure;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod upgrade;
 mod watched;
 

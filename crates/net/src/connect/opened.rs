@@ -4,6 +4,7 @@ use std::io;
 
 use sunsocket_wire::Url;
 
+use super::hop::Hop;
 use crate::error::{Error, ErrorKind, in_words};
 use crate::handshake::Handshake;
 use crate::io::Transport;
@@ -21,7 +22,8 @@ pub(crate) struct Connected {
 /// TCP or TLS failed under us.
 pub(super) fn lost(url: &Url, error: &io::Error) -> Error {
     if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<tls::Problem>()) {
-        return tls::explain(url, problem);
+        let hop = Hop::server(url);
+        return hop.failed(ErrorKind::Tls, problem.in_handshake(hop.without_tls()));
     }
     Error::new(
         ErrorKind::Connect,

@@ -145,6 +145,12 @@ impl Route {
         tls
     }
 
+    /// How TLS is done with a proxy: it is trusted by the program's word, as every server is, and gets nothing that is meant for
+    /// one.
+    pub(super) fn tls_of_proxy(&self) -> TlsOptions {
+        TlsOptions { cert_file: None, key_file: None, server_hostname: None, ..self.options.tls.clone() }
+    }
+
     /// Takes in what an answer sets, redirect or not.
     pub(super) fn store_cookies(&mut self, headers: &Headers) {
         self.cookies.store(headers, &self.url);

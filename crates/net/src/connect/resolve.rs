@@ -4,10 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Instant;
 
-use sunsocket_wire::Url;
-
 use super::asking::{Pending, Waker};
 use super::deadline::Step;
+use super::hop::Hop;
 use super::names;
 use crate::error::{Error, ErrorKind};
 use crate::options::Resolve;
@@ -23,27 +22,27 @@ pub(super) enum Lookup {
 }
 
 impl Lookup {
-    /// Begins to look up the addresses of `url`; `waker` is called when they come later.
-    pub(super) fn begin(url: &Url, own: Option<&Resolve>, waker: &Waker, now: Instant) -> Self {
+    /// Begins to look up the addresses of a host; `waker` is called when they come later.
+    pub(super) fn begin(hop: &Hop, own: Option<&Resolve>, waker: &Waker, now: Instant) -> Self {
         match own {
-            None => Self::without_program(url, waker, now),
-            Some(Resolve::Table(table)) => match table(url.host(), url.port()) {
+            None => Self::without_program(hop, waker, now),
+            Some(Resolve::Table(table)) => match table(hop.host(), hop.port()) {
                 Some(addresses) => Self::Known(addresses),
-                None => Self::without_program(url, waker, now),
+                None => Self::without_program(hop, waker, now),
             },
             Some(Resolve::Function(function)) => {
-                Self::Function(names::ask_function(function, url.host(), url.port(), waker, now))
+                Self::Function(names::ask_function(function, hop.host(), hop.port(), waker, now))
             }
         }
     }
 
     /// Where the program has no answer.
-    fn without_program(url: &Url, waker: &Waker, now: Instant) -> Self {
+    fn without_program(hop: &Hop, waker: &Waker, now: Instant) -> Self {
         // The system alone knows the interfaces that the zone of an IPv6 address names.
-        let host = url.host_with_zone();
+        let host = hop.host_with_zone();
         match host.parse::<IpAddr>() {
-            Ok(address) => Self::Known(vec![SocketAddr::new(address, url.port())]),
-            Err(_) => Self::Name(names::ask(&host, waker, now)),
+            Ok(address) => Self::Known(vec![SocketAddr::new(address, hop.port())]),
+            Err(_) => Self::Name(names::ask(host, waker, now)),
         }
     }
 
@@ -53,13 +52,12 @@ impl Lookup {
     /// `Connect` when the name is not known; what the program's function ends with.
     pub(super) fn step(
         &mut self,
-        url: &Url,
+        hop: &Hop,
         waker: &Waker,
         now: Instant,
     ) -> Poll<Result<Vec<SocketAddr>, Error>> {
-        let host = url.host_with_zone();
-        let failed =
-            |text: String| Error::new(ErrorKind::Connect, format!("cannot connect to {url}: {text}"));
+        let host = hop.host_with_zone();
+        let failed = |text: String| hop.failed(ErrorKind::Connect, text);
         let addresses = loop {
             match self {
                 Self::Known(addresses) => break std::mem::take(addresses),
@@ -67,13 +65,13 @@ impl Lookup {
                     None => return Poll::Pending,
                     Some(answer) => match answer? {
                         Some(addresses) => break addresses,
-                        None => *self = Self::without_program(url, waker, now),
+                        None => *self = Self::without_program(hop, waker, now),
                     },
                 },
                 Self::Name(pending) => match pending.step(now) {
                     None => return Poll::Pending,
                     Some(Ok(mut addresses)) => {
-                        addresses.iter_mut().for_each(|address| address.set_port(url.port()));
+                        addresses.iter_mut().for_each(|address| address.set_port(hop.port()));
                         break addresses;
                     }
                     Some(Err(error)) => {
@@ -109,19 +107,21 @@ impl Lookup {
 mod tests {
     use std::sync::{Arc, mpsc};
 
+    use sunsocket_wire::Url;
+
     use super::*;
 
     /// What is found for `url` once it is known.
     fn look_up(url: &str) -> Result<Vec<SocketAddr>, Error> {
-        let url = Url::parse(url).expect("valid");
+        let hop = Hop::server(&Url::parse(url).expect("valid"));
         let (sender, answered) = mpsc::channel();
         let waker: Waker = Arc::new(move || {
             let _ = sender.send(());
         });
         let now = Instant::now();
-        let mut lookup = Lookup::begin(&url, None, &waker, now);
+        let mut lookup = Lookup::begin(&hop, None, &waker, now);
         loop {
-            if let Poll::Ready(found) = lookup.step(&url, &waker, now) {
+            if let Poll::Ready(found) = lookup.step(&hop, &waker, now) {
                 return found;
             }
             answered.recv().expect("an answer comes");

@@ -1,11 +1,10 @@
-//! The TLS handshake over a transport that leads to the host.
+//! The TLS handshake over a transport that leads to the server, or to a proxy that wants TLS.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
-use sunsocket_wire::Url;
-
+use super::hop::Hop;
 use crate::error::{Error, ErrorKind, in_words};
 use crate::io::{Handshake, Transport};
 use crate::sys::poller::Interest;
@@ -28,11 +27,11 @@ impl Secure {
     ///
     /// # Errors
     /// `Tls`, when the server is not to be trusted, does not speak TLS or is lost.
-    pub(super) fn step(&mut self, url: &Url) -> Poll<Result<(), Error>> {
+    pub(super) fn step(&mut self, hop: &Hop) -> Poll<Result<(), Error>> {
         match self.0.step() {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(explain(url, &error))),
+            Err(error) => Poll::Ready(Err(explain(hop, &error))),
         }
     }
 
@@ -43,21 +42,22 @@ impl Secure {
 
     /// # Errors
     /// `Tls`, when the handshake is not over.
-    pub(super) fn into_transport(self, url: &Url) -> Result<Transport, Error> {
-        self.0.into_transport().map_err(|error| explain(url, &error))
+    pub(super) fn into_transport(self, hop: &Hop) -> Result<Transport, Error> {
+        self.0.into_transport().map_err(|error| explain(hop, &error))
     }
 }
 
-fn explain(url: &Url, error: &io::Error) -> Error {
+fn explain(hop: &Hop, error: &io::Error) -> Error {
     if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<tls::Problem>()) {
-        return tls::explain(url, problem);
+        return hop.failed(ErrorKind::Tls, problem.in_handshake(hop.without_tls()));
     }
     let what = if error.kind() == io::ErrorKind::UnexpectedEof {
-        "the server dropped TCP during the TLS handshake; does it speak TLS on this port? If it is a plain server, use \
-         ws:// in place of wss://"
-            .to_owned()
+        format!(
+            "it dropped TCP during the TLS handshake; perhaps it does not speak TLS on this port: {}",
+            hop.without_tls()
+        )
     } else {
         format!("the connection was lost during the TLS handshake ({})", in_words(error))
     };
-    Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
+    hop.failed(ErrorKind::Tls, what)
 }

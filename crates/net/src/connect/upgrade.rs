@@ -1,7 +1,6 @@
 //! The opening handshake over an open transport (RFC 6455 4.1): send the request, read the answer, and where it is a
 //! refusal, the start of its body for the error to show.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Response, Url};
 
 use super::body::Body;
+use super::exchange::{receive, send};
 use super::hint::hint;
 use super::opened::lost;
 use super::redirect::Route;
@@ -126,44 +126,6 @@ impl Upgrade {
 
     pub(super) fn into_transport(self) -> Transport {
         self.transport
-    }
-}
-
-/// Ready when the transport has taken everything, or when it failed.
-fn send(transport: &mut Transport, bytes: &[u8], sent: &mut usize) -> Poll<()> {
-    while *sent < bytes.len() || transport.writer.wants_write() {
-        let written = if *sent == bytes.len() {
-            transport.writer.flush().map(|_| 0)
-        } else {
-            transport.writer.write(&bytes[*sent..])
-        };
-        match written {
-            Ok(count) => *sent += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-            Err(_) => return Poll::Ready(()),
-        }
-        if *sent == bytes.len() && transport.writer.wants_write() {
-            return Poll::Pending;
-        }
-    }
-    Poll::Ready(())
-}
-
-/// Reads what there is to the end of `input`; false at the end of the transport.
-fn receive(transport: &mut Transport, input: &mut Vec<u8>) -> Poll<io::Result<bool>> {
-    let mut piece = [0; 4096];
-    loop {
-        match transport.reader.read(&mut piece) {
-            Ok(count) => {
-                input.extend_from_slice(&piece[..count]);
-                return Poll::Ready(Ok(count > 0));
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(false)),
-            Err(error) => return Poll::Ready(Err(error)),
-        }
     }
 }
 

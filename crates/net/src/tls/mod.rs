@@ -19,7 +19,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use self::cache::{Cache, Contents};
 use self::trust::{AnyCertificate, Trusted};
-pub(crate) use self::words::{Problem, explain};
+pub(crate) use self::words::Problem;
 use crate::error::{Error, ErrorKind};
 use crate::options::TlsOptions;
 

@@ -4,9 +4,6 @@ use std::fmt;
 
 use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::UnixTime;
-use sunsocket_wire::Url;
-
-use crate::error::{Error, ErrorKind};
 
 /// What went wrong on a connection, as the error inside an [`io::Error`](std::io::Error).
 #[derive(Debug)]
@@ -29,19 +26,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What went wrong in a TLS handshake with `url`.
-pub(crate) fn explain(url: &Url, Problem(error): &Problem) -> Error {
-    let what = match error {
-        rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS on this port; if it is a plain server, use ws:// in place of wss://"
-                .to_owned()
+impl Problem {
+    /// The same in a handshake, in a sentence in which "it" is the other side. `without_tls`: what to try where that speaks no
+    /// TLS.
+    pub(crate) fn in_handshake(&self, without_tls: &str) -> String {
+        match &self.0 {
+            rustls::Error::InvalidMessage(_) => {
+                format!("it does not speak TLS on this port; {without_tls}")
+            }
+            rustls::Error::AlertReceived(alert) => {
+                format!("it refused TLS with the alert {}{}", alert_name(*alert), alert_hint(*alert))
+            }
+            other => problem(other),
         }
-        rustls::Error::AlertReceived(alert) => {
-            format!("it refused TLS with the alert {}{}", alert_name(*alert), alert_hint(*alert))
-        }
-        other => problem(other),
-    };
-    Error::new(ErrorKind::Tls, format!("cannot connect to {url}: {what}"))
+    }
 }
 
 /// Whether what is wrong with a server's certificate is that it may sign others.
@@ -231,7 +229,6 @@ mod tests {
     #[test]
     fn no_text_has_the_library_s_names_in_it() {
         let other = || OtherError(Arc::new(std::io::Error::other("NameConstraintViolation")));
-        let url = Url::parse("wss://example.test/").expect("a good URL");
         for error in [
             rustls::Error::InvalidCertificate(CertificateError::BadEncoding),
             rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure),
@@ -253,7 +250,7 @@ mod tests {
             rustls::Error::Other(other()),
         ] {
             let problem = Problem(error);
-            for text in [problem.to_string(), explain(&url, &problem).to_string()] {
+            for text in [problem.to_string(), problem.in_handshake("")] {
                 let text = text.replace("HTTP/1.1", "");
                 let is_name = |word: &str| {
                     let inner = word.trim_matches(|letter: char| !letter.is_alphanumeric());

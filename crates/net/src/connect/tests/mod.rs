@@ -3,6 +3,7 @@
 mod dialing;
 mod flooding;
 mod on_reactor;
+mod proxying;
 mod redirecting;
 mod securing;
 mod stepping;
