@@ -18,7 +18,9 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
     service.set(
         "JSONDecode",
         raising(vm, |lua, (_, text): (Value, Value)| {
-            json::decode(lua, &text_of(&text, "JSONDecode")?.as_bytes()).map_err(mlua::Error::runtime)
+            let text = text_of(&text, "JSONDecode")?;
+            json::decode(lua, &text.as_bytes())
+                .map_err(|what| mlua::Error::runtime(format!("JSONDecode: this is not JSON: {what}")))
         })?,
     )?;
     service.set(
