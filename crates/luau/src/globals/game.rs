@@ -3,7 +3,7 @@
 use mlua::{LuaString, Table, Value};
 
 use super::lending::Lending;
-use crate::json;
+use crate::json::{self, Grammar};
 use crate::vm::errors::type_name;
 use crate::vm::machine::Vm;
 use crate::vm::raising::raising;
@@ -19,7 +19,7 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
         "JSONDecode",
         raising(vm, |lua, (_, text): (Value, Value)| {
             let text = text_of(&text, "JSONDecode")?;
-            json::decode(lua, &text.as_bytes())
+            json::decode(lua, &text.as_bytes(), Grammar::Plain)
                 .map_err(|what| mlua::Error::runtime(format!("JSONDecode: this is not JSON: {what}")))
         })?,
     )?;

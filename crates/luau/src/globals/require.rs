@@ -20,7 +20,7 @@ pub(super) fn install(session: &Rc<Session>, lent: &Lending) -> mlua::Result<()>
             .map_while(source)
             .find_map(|source| source?.strip_prefix('@').map(PathBuf::from))
             .unwrap_or_else(|| script.clone());
-        Ok(match modules::find(&path, &requirer) {
+        Ok(match modules::find(lua, &path, &requirer) {
             Ok(Found { key, name }) => (Some(text(&key)), text(&name)),
             Err(problem) => (None, problem),
         })

@@ -9,17 +9,26 @@ use super::problem::{DEEPEST, Problem};
 /// Whole numbers of so many digits are doubles exactly.
 const EXACT: usize = 15;
 
-/// `JSONDecode`: RFC 8259, and `NaN` and `Infinity`, which `JSONEncode` writes.
+/// What counts as JSON.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grammar {
+    /// RFC 8259, and `NaN` and `Infinity`, which `JSONEncode` writes.
+    Plain,
+    /// With comments and with commas behind the last element, as in `.luaurc`.
+    Relaxed,
+}
+
+/// `JSONDecode`.
 ///
 /// # Errors
 /// What is wrong, at which line and column, and under which keys.
-pub(crate) fn decode(lua: &Lua, text: &[u8]) -> Result<Value, String> {
+pub(crate) fn decode(lua: &Lua, text: &[u8], grammar: Grammar) -> Result<Value, String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let text = simdutf8::compat::from_utf8(text)
         .map_err(|error| format!("it is not valid UTF-8 (byte {})", error.valid_up_to() + 1))?;
-    let mut parser = Parser { lua, text, at: 0, depth: 0 };
+    let mut parser = Parser { lua, text, at: 0, depth: 0, grammar };
     let parsed = parser.value().and_then(|value| {
-        parser.skip_space();
+        parser.skip_space()?;
         if parser.at < text.len() { Err(parser.unexpected("the end")) } else { Ok(value) }
     });
     parsed.map_err(|problem| {
@@ -42,6 +51,7 @@ struct Parser<'a> {
     /// The next byte.
     at: usize,
     depth: usize,
+    grammar: Grammar,
 }
 
 type Parsed<T> = Result<T, Problem>;
@@ -74,14 +84,28 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
+    fn skip_space(&mut self) -> Parsed<()> {
+        loop {
+            while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+                self.at += 1;
+            }
+            if self.grammar == Grammar::Plain || self.peek() != Some(b'/') {
+                return Ok(());
+            }
+            let rest = self.rest();
+            let length = if rest.starts_with("//") {
+                rest.find('\n').unwrap_or(rest.len())
+            } else if rest.starts_with("/*") {
+                rest.find("*/").ok_or_else(|| Problem::new("a comment does not end"))? + 2
+            } else {
+                return Ok(());
+            };
+            self.at += length;
         }
     }
 
     fn value(&mut self) -> Parsed<Value> {
-        self.skip_space();
+        self.skip_space()?;
         match self.peek() {
             Some(b'"') => match self.string()? {
                 Text::Plain(text) => self.lua.create_string(text),
@@ -246,10 +270,10 @@ impl<'a> Parser<'a> {
 
     /// Whether another element or member follows the one that has just been parsed.
     fn continues(&mut self, end: u8) -> Parsed<bool> {
-        self.skip_space();
+        self.skip_space()?;
         if self.accept(b',') {
-            self.skip_space();
-            return Ok(true);
+            self.skip_space()?;
+            return Ok(self.grammar == Grammar::Plain || !self.accept(end));
         }
         if self.accept(end) {
             Ok(false)
@@ -260,7 +284,7 @@ impl<'a> Parser<'a> {
 
     fn array(&mut self) -> Parsed<Value> {
         let mut elements = Vec::new();
-        self.skip_space();
+        self.skip_space()?;
         if !self.accept(b']') {
             loop {
                 let element = self.value().map_err(|problem| problem.at(elements.len() + 1))?;
@@ -277,14 +301,14 @@ impl<'a> Parser<'a> {
     fn object(&mut self) -> Parsed<Value> {
         let table = self.lua.create_table().map_err(out_of_memory)?;
         let mut kind = Buffer::default();
-        self.skip_space();
+        self.skip_space()?;
         if !self.accept(b'}') {
             loop {
                 if self.peek() != Some(b'"') {
                     return Err(self.unexpected("a key in double quotes"));
                 }
                 let key = self.string()?;
-                self.skip_space();
+                self.skip_space()?;
                 if !self.accept(b':') {
                     return Err(self.unexpected("a colon").under(key.as_str()));
                 }

@@ -8,5 +8,5 @@ mod encode;
 mod plain;
 mod problem;
 
-pub(crate) use decode::decode;
+pub(crate) use decode::{Grammar, decode};
 pub(crate) use encode::encode;
