@@ -12,6 +12,7 @@ mod class;
 mod cycle;
 mod delivery;
 mod globals;
+mod hints;
 mod json;
 mod modules;
 mod runtime;

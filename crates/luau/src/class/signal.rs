@@ -8,7 +8,7 @@ use sunsocket_net::{Asker, ListenerId, Next, Outcome, Which};
 use crate::session::Session;
 use crate::socket::{Socket, Waits};
 use crate::vm::errors::type_name;
-use crate::vm::machine::{Kept, Vm};
+use crate::vm::machine::{Kept, Made, Vm};
 use crate::vm::raising::raising;
 use crate::vm::suspension::Token;
 
@@ -79,6 +79,7 @@ fn connect(
 impl UserData for Signal {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, "RBXScriptSignal");
+        fields.add_meta_field(MetaMethod::Index, Made("signal_members"));
         for (name, kept) in [("Connect", "Connect"), ("Once", "Once"), ("Wait", "wait_signal")] {
             fields.add_field(name, Kept(kept));
             fields.add_field(name.to_ascii_lowercase(), Kept(kept));
@@ -103,6 +104,7 @@ impl SignalConnection {
 impl UserData for SignalConnection {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, "RBXScriptConnection");
+        fields.add_meta_field(MetaMethod::Index, Made("connection_members"));
         for name in ["Connected", "connected"] {
             fields.add_field_method_get(name, |_, connection| {
                 Ok(connection.socket.takers().is_connected(connection.which, connection.id))

@@ -36,8 +36,8 @@ pub(super) fn begin(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
     let thread = vm.lua.create_thread(lent.made("load_chunks")?)?;
     vm.lua.sandbox(true)?;
     let globals = vm.lua.globals();
-    lent.made::<Function>("begin_globals")?.call::<()>((&globals, libraries, lent.offered()))?;
+    lent.made::<Function>("begin_globals")?.call::<()>((&globals, &libraries, lent.offered()))?;
     // The VM has one loader; nobody has set another.
-    let _ = vm.loader.set(Loader::new(thread, globals));
+    let _ = vm.loader.set(Loader::new(thread, globals, libraries));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `game:GetService("HttpService")`: JSON, GUIDs and URL escapes. There is no other service: there is no game.
 
-use mlua::{LuaString, Table, Value};
+use mlua::{Function, LuaString, Table, Value};
 
 use super::lending::Lending;
 use crate::json::{self, Grammar};
@@ -34,6 +34,8 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
         "UrlEncode",
         raising(vm, |_, (_, text): (Value, Value)| Ok(url_encode(&text_of(&text, "UrlEncode")?.as_bytes())))?,
     )?;
+    let members: Function = lent.made("members_of")?;
+    members.call::<()>(("HttpService", "table", &service))?;
     service.set_readonly(true);
     let game = lua.create_table()?;
     game.set(
@@ -45,6 +47,7 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
             ))),
         })?,
     )?;
+    members.call::<()>(("game", "table", &game))?;
     game.set_readonly(true);
     lent.offer_as_library(vm, "game", game)
 }

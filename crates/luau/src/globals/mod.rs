@@ -5,6 +5,7 @@ mod coroutine;
 mod environment;
 mod errors;
 mod game;
+mod hints;
 mod lending;
 mod output;
 mod require;
@@ -21,6 +22,7 @@ pub(crate) fn install(session: &Rc<Session>) -> mlua::Result<()> {
     let vm = &session.vm;
     let lent = lending::Lending::new(vm)?;
     errors::install(vm, &lent)?;
+    hints::install(vm, &lent)?;
     output::install(vm, &lent)?;
     task::install(session, &lent)?;
     require::install(session, &lent)?;

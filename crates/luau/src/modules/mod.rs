@@ -111,7 +111,7 @@ fn shortest(path: &Path) -> PathBuf {
 /// Why it cannot be read, or where its syntax is wrong.
 pub(crate) fn load(vm: &Vm, path: &Path) -> Result<Function, String> {
     let source = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    vm.compile(&without_prefix(&source), &format!("@{}", path.display()))
+    vm.compile_file(&without_prefix(&source), &format!("@{}", path.display()))
 }
 
 /// The source without the byte order mark that some editors put before it, and with a `#!` line as a comment.

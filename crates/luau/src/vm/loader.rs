@@ -5,6 +5,10 @@
 //! may be others. So one coroutine loads every chunk whose globals are the libraries alone, which are read-only, and the
 //! chunk gets the script's globals as its environment.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use mlua::{Function, Lua, LuaString, Table, Thread, chunk::ChunkMode};
 
 use super::errors;
@@ -12,6 +16,9 @@ use super::errors;
 pub(crate) struct Loader {
     thread: Thread,
     globals: Table,
+    libraries: Table,
+    /// The texts of files, by their chunks' names: what an error says is looked up there.
+    sources: RefCell<HashMap<String, Rc<[u8]>>>,
 }
 
 /// A function, or nil and what is wrong.
@@ -19,8 +26,25 @@ pub(crate) type Either = (Option<Function>, Option<String>);
 
 impl Loader {
     /// `thread` runs `load_chunks` of the prelude, and was made before the script's globals were.
-    pub(crate) fn new(thread: Thread, globals: Table) -> Self {
-        Self { thread, globals }
+    pub(crate) fn new(thread: Thread, globals: Table, libraries: Table) -> Self {
+        Self { thread, globals, libraries, sources: RefCell::default() }
+    }
+
+    pub(crate) fn globals(&self) -> &Table {
+        &self.globals
+    }
+
+    pub(crate) fn libraries(&self) -> &Table {
+        &self.libraries
+    }
+
+    /// The text of a file, by its chunk's name.
+    pub(crate) fn source(&self, name: &str) -> Option<Rc<[u8]>> {
+        self.sources.borrow().get(name).cloned()
+    }
+
+    pub(crate) fn keep_source(&self, name: &str, source: &[u8]) {
+        self.sources.borrow_mut().insert(name.to_owned(), source.into());
     }
 
     /// Compiles a text. What looks like bytecode is not taken for it: the VM trusts bytecode, and a file may hold anything.

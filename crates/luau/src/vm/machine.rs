@@ -79,6 +79,15 @@ impl Vm {
         loader.compile(&self.lua, source, name)
     }
 
+    /// Compiles the text of a file, and keeps it for what errors say of it.
+    pub(crate) fn compile_file(&self, source: &[u8], name: &str) -> Result<Function, String> {
+        let function = self.compile(source, name)?;
+        if let Some(loader) = self.loader.get() {
+            loader.keep_source(name, source);
+        }
+        Ok(function)
+    }
+
     /// Reports an error. Once an interrupt came, errors are its doing.
     pub(crate) fn report(&self, text: &str) {
         if !self.was_interrupted() {
@@ -114,8 +123,20 @@ pub(crate) struct Kept(pub(crate) &'static str);
 
 impl IntoLua for Kept {
     fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
-        let vm = lua.app_data_ref::<Weak<Vm>>().and_then(|vm| vm.upgrade());
-        let vm = vm.ok_or_else(|| mlua::Error::runtime("the script has ended"))?;
-        vm.function(self.0).map(Value::Function)
+        kept(lua, self.0).map(Value::Function)
     }
+}
+
+/// What a function of the prelude makes, by the name that the function is kept under.
+pub(crate) struct Made(pub(crate) &'static str);
+
+impl IntoLua for Made {
+    fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {
+        kept(lua, self.0)?.call(())
+    }
+}
+
+fn kept(lua: &Lua, name: &'static str) -> mlua::Result<Function> {
+    let vm = lua.app_data_ref::<Weak<Vm>>().and_then(|vm| vm.upgrade());
+    vm.ok_or_else(|| mlua::Error::runtime("the script has ended"))?.function(name)
 }

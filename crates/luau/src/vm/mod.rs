@@ -5,6 +5,7 @@ pub(crate) mod frames;
 pub(crate) mod interrupt;
 pub(crate) mod loader;
 pub(crate) mod machine;
+pub(crate) mod nil;
 pub(crate) mod output;
 pub(crate) mod raising;
 pub(crate) mod scheduler;
