@@ -44,6 +44,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("setTimeout", "use task.delay(seconds, handler)"),
     ("elapsedTime ElapsedTime", "use os.clock()"),
     ("ypcall", "use pcall"),
+    ("self", "a method is called with a colon, like object:method()"),
     ("string.length string.size", "use # or string.len"),
     ("task.synchronize task.desynchronize", "a script runs in one thread here: leave it out"),
 ];
