@@ -80,7 +80,8 @@ def test_auth_and_a_header_of_ones_own_exclude_each_other():
         ("WWW-Authenticate: Basic realm=x", None, ["option auth", "ws://user:password@"]),
         ("X: y", None, ["option auth"]),
         ("WWW-Authenticate: Basic realm=x", ("user", "Q-Q"), ["does not accept the credentials"]),
-        ("WWW-Authenticate: Digest realm=x, qop=auth", None, ["scheme Digest", "Basic alone"]),
+        ("WWW-Authenticate: Digest realm=x, qop=auth", None, ["option auth"]),
+        ("WWW-Authenticate: Digest realm=x, nonce=y, qop=auth-int", ("user", "Q-Q"), ["does not accept"]),
         ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM", ("user", "Q-Q"), ["Negotiate or NTLM"]),
     ],
 )
@@ -212,3 +213,95 @@ def test_scripts_log_in_by_the_address_and_keep_their_secrets_at_home(run_luau, 
     assert first.requests[0].headers["cookie"] == "a=Q-Q"
     assert last.requests[0].headers["x-own"] == "1"
     assert not {"authorization", "cookie", "x-left"} & last.requests[0].headers.keys()
+
+
+def test_a_function_gives_credentials_or_a_token_afresh_for_each_connect(face, hops):
+    server = hops()
+    tokens = iter(["Bearer first", ("user", "second"), None])
+
+    async def test():
+        for _ in range(3):
+            await end(face, await face.connect(server.url, auth=lambda: next(tokens)))
+
+    face.run(test)
+    sent = [request.headers.get("authorization") for request in server.requests]
+    assert sent == ["Bearer first", basic("user", "second"), None]
+
+
+def test_a_token_stays_with_its_origin(face, hops):
+    last = hops()
+    first = hops({"/": redirect(last.url + "/b")})
+
+    async def test():
+        await end(face, await face.connect(first.url, auth=lambda: "Bearer Q-Q", headers={"X-Own": "1"}))
+
+    face.run(test)
+    assert first.requests[0].headers["authorization"] == "Bearer Q-Q"
+    assert "authorization" not in last.requests[0].headers
+
+
+async def token() -> str:
+    return "Bearer Q-Q"
+
+
+class Promised:
+    """What can be awaited and is no coroutine."""
+
+    def __await__(self):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("auth", "kind", "words"),
+    [
+        (lambda: 5, TypeError, "what the function auth returns is"),
+        (lambda: ("user", 5), TypeError, "what the function auth returns is"),
+        (lambda: ("user", "\udc80"), ValueError, "has no UTF-8 form"),
+        (lambda: "Bearer Q-Q\r\nX: y", ValueError, "Authorization"),
+        (token, TypeError, "get a token first"),
+        (Promised, TypeError, "get a token first"),
+    ],
+)
+def test_what_a_function_returns_is_checked_and_not_shown(auth, kind, words):
+    with pytest.raises(kind, match=words) as error:
+        WebSocket.connect("ws://127.0.0.1:1/", auth=auth)
+    assert "Q-Q" not in str(error.value)
+
+
+def test_a_token_and_a_header_of_ones_own_exclude_each_other():
+    with pytest.raises(ValueError, match=r"auth.*Authorization"):
+        WebSocket.connect("ws://127.0.0.1:1/", auth=lambda: "Bearer a", headers={"AUTHORIZATION": "Bearer b"})
+
+
+def test_credentials_may_come_from_a_netrc_file(face, hops, tmp_path, monkeypatch):
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login user password Q-Q\nmachine other login x password y\n")
+    monkeypatch.setenv("NETRC", str(file))
+    server = hops()
+
+    async def test():
+        await end(face, await face.connect(server.url, auth="netrc"))
+        await end(face, await face.connect(server.url.replace("127.0.0.1", "localhost"), auth="netrc"))
+        await end(face, await face.connect(server.url))
+
+    face.run(test)
+    sent = [request.headers.get("authorization") for request in server.requests]
+    assert sent == [basic("user", "Q-Q"), None, None]
+
+
+def test_a_netrc_file_that_cannot_be_used_is_said_and_not_shown(tmp_path, monkeypatch):
+    file = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(file))
+    with pytest.raises(ValueError, match="cannot be read: No such file"):
+        WebSocket.connect("ws://127.0.0.1:1/", auth="netrc")
+    file.write_text("machine 127.0.0.1 login user Q-Q Q-Q\n")
+    with pytest.raises(ValueError, match="is wrong in line 1") as error:
+        WebSocket.connect("ws://127.0.0.1:1/", auth="netrc")
+    assert "Q-Q" not in str(error.value)
+    file.write_text("")
+    with pytest.raises(InvalidURL):
+        WebSocket.connect("ws://[::1/", auth="netrc")
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"\.netrc' cannot be read"):
+        WebSocket.connect("ws://127.0.0.1:1/", auth="netrc")

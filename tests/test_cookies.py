@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from http.cookiejar import CookieJar
 from http.cookies import SimpleCookie
 from types import MappingProxyType
 
 import pytest
 
-from sunsocket import WebSocket
+from sunsocket import InvalidURL, WebSocket
+from sunsocket._jar import fill
 from tests.servers.hops import end, hops, redirect, secure
 
 __all__ = ["hops", "secure"]
@@ -173,3 +175,41 @@ def test_a_cookie_header_of_ones_own_is_left_as_it_is(face, hops):
 
     face.run(test)
     assert [request.headers["cookie"] for request in server.requests] == ["a=b", "a=b"]
+
+
+def test_a_jar_is_read_and_filled(face, hops):
+    server = hops()
+    server.accept_lines = b"Set-Cookie: set=1; Path=/\r\nSet-Cookie: deep=2; Path=/deep\r\n"
+    jar = CookieJar()
+
+    async def test():
+        for path in ("/", "/", "/deep/er"):
+            await end(face, await face.connect(server.url + path, cookies=jar))
+
+    face.run(test)
+    sent = [request.headers.get("cookie", "") for request in server.requests]
+    assert sent[:2] == ["", "set=1"]
+    assert set(sent[2].split("; ")) == {"set=1", "deep=2"}
+    assert {(cookie.name, cookie.path) for cookie in jar} == {("set", "/"), ("deep", "/deep")}
+
+
+def test_a_jar_s_cookies_stay_with_their_host(face, hops):
+    here, there = hops(), hops()
+    here.answers["/"] = redirect(f"http://localhost:{there.port}/")
+    there.accept_lines = b"Set-Cookie: theirs=2\r\n"
+    jar = CookieJar()
+    fill(jar, "ws://127.0.0.1/", [("Set-Cookie", "ours=1; Path=/"), ("Server", "x")])
+
+    async def test():
+        await end(face, await face.connect(here.url, cookies=jar))
+
+    face.run(test)
+    assert here.requests[0].headers.get("cookie") == "ours=1"
+    assert "cookie" not in there.requests[0].headers
+    assert {cookie.name: cookie.domain for cookie in jar} == {"ours": "127.0.0.1", "theirs": "localhost.local"}
+
+
+def test_a_jar_does_not_hide_a_wrong_address():
+    for url in ("ws", "ws://[::1", "http://h/"):
+        with pytest.raises(InvalidURL):
+            WebSocket.connect(url, cookies=CookieJar())

@@ -10,11 +10,15 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from . import _core, _deflate, _resolve
+from . import _auth, _core, _deflate, _jar, _resolve
+from ._auth import Auth
 from ._deflate import Deflate
 from ._tls import TLS
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Cookies = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -26,8 +30,8 @@ class ConnectOptions(TypedDict, total=False):
     """The keywords of ``connect``; see :meth:`sunsocket.WebSocket.connect` for what they mean."""
 
     headers: Headers
-    auth: tuple[str, str] | None
-    cookies: Cookies | None
+    auth: Auth | None
+    cookies: Cookies | CookieJar | None
     max_redirects: int
     redirect_headers: Sequence[str]
     subprotocols: Sequence[str]
@@ -87,7 +91,20 @@ def prepare(url: str, options: Mapping[str, Any]) -> _core.Options:
     fields = dict(_DEFAULT_FIELDS)
     for name, value in options.items():
         fields.update(_fields(name, value))
+    if "auth" in options:
+        _add_auth(fields, _auth.credentials(options["auth"], url))
+    if _jar.is_jar(options.get("cookies")):
+        fields["cookies"] = _jar.read(options["cookies"], url)
     return _core.Options(url, **fields)
+
+
+def _add_auth(fields: dict[str, Any], auth: _auth.Credentials | str | None) -> None:
+    if not isinstance(auth, str):
+        fields["auth"] = auth
+        return
+    if any(name.lower() == "authorization" for name, _ in fields["headers"]):
+        raise ValueError("the option auth and a header Authorization say the same: give one of them")
+    fields["headers"] = [*fields["headers"], ("Authorization", auth)]
 
 
 def _unknown(name: str) -> TypeError:
@@ -135,30 +152,14 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
     return pairs
 
 
-def _auth(auth: Any) -> tuple[str, str] | None:
-    """No error shows what it holds: it may end in a log."""
-    if auth is None:
-        return None
-    match auth:
-        case (str(user), str(password)):
-            pass
-        case _:
-            raise TypeError("auth is a pair (user, password) of str, or None")
-    try:
-        f"{user}{password}".encode()
-    except UnicodeEncodeError:
-        raise ValueError("auth: the user name or the password has no UTF-8 form") from None
-    return user, password
-
-
 def _cookies(cookies: Any) -> list[tuple[str, str]]:
     """One value for each name, the last; no error shows it."""
-    if cookies is None:
+    if cookies is None or _jar.is_jar(cookies):
         return []
     try:
         pairs = dict(cookies).items()
     except (TypeError, ValueError):
-        raise TypeError("cookies is a mapping of names to values, or (name, value) pairs") from None
+        raise TypeError("cookies is a mapping of names to values, (name, value) pairs, or a CookieJar") from None
     for name, value in pairs:
         if not isinstance(name, str):
             raise TypeError(f"the name of a cookie is a str, not {type(name).__name__}")
@@ -352,7 +353,8 @@ def resolver(resolve: Any) -> list[tuple[str, int, str, int]] | _resolve.Functio
 #: How each option that is one field of the engine's is checked.
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "headers": _headers,
-    "auth": _auth,
+    # It may depend on the address.
+    "auth": lambda value: None,
     "cookies": _cookies,
     "max_redirects": check_redirects,
     "redirect_headers": lambda value: _names("redirect_headers", value, "a header's name"),

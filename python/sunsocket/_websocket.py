@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from . import _core, _hooks, _options, _pieces
+from . import _core, _hooks, _jar, _options, _pieces
 from ._base import Base, State
 from ._errors import ConnectionClosed, ConnectionLost
 from ._signal import Signal
@@ -55,9 +55,12 @@ class WebSocket(Base):
             url: A ``ws://`` or ``wss://`` address (RFC 6455 section 3).
             daemon: True lets the program end while this socket is open and has handlers.
             headers: Further header lines of the opening handshake, a mapping or ``(name, value)`` pairs.
-            auth: ``(user, password)`` for Basic authentication (RFC 7617), in place of those in ``url``; sent as UTF-8
-                with the first request.
+            auth: ``(user, password)`` in place of those in ``url``: sent as Basic credentials (RFC 7617) with the first
+                request, and as a digest (RFC 7616) where the server asks for one. Or a function, called for each
+                connect, that returns such a pair or the whole value of ``Authorization`` (``"Bearer ..."``); or
+                "netrc", for what ``~/.netrc`` has for the host.
             cookies: Cookies to send, a mapping of names to values or pairs; ``ws.cookies`` of another connection fits.
+                Or an ``http.cookiejar.CookieJar``, which gets what the server sets.
             max_redirects: How many redirects (301, 302, 303, 307, 308) are followed; 0 follows none. Default 5. None
                 leads from wss to ws. To another origin (scheme, host or port) go no ``auth``, ``cookies`` and client's
                 certificate, and of ``headers`` only ``Accept``, ``Accept-Encoding``, ``Accept-Language``,
@@ -88,7 +91,9 @@ class WebSocket(Base):
         """
         # The dispatcher's thread-local state and the hooks are made once; the socket owns the connection.
         handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
-        return cls(handle, Signal, None)
+        socket = cls(handle, Signal, None)
+        _jar.fill(options.get("cookies"), socket.url, socket.response_headers)
+        return socket
 
     def wait_closed(self, timeout: float | None = None) -> None:
         """Waits until the connection has closed, as ``OnClose.Wait(timeout)`` does.

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from . import _core, _options, _pieces
+from . import _core, _jar, _options, _pieces
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
@@ -93,8 +93,8 @@ class _Connecting(Later[_W]):
 
     __slots__ = ("_socket",)
 
-    def __init__(self, cls: type[_W], options: _core.Options) -> None:
-        super().__init__(lambda: _open(cls, options))
+    def __init__(self, cls: type[_W], options: _core.Options, cookies: Any) -> None:
+        super().__init__(lambda: _open(cls, options, cookies))
         self._socket: _W | None = None
 
     async def __aenter__(self) -> _W:
@@ -108,7 +108,7 @@ class _Connecting(Later[_W]):
         await self._socket.__aexit__(kind, error, trace)
 
 
-async def _open(cls: type[_W], options: _core.Options) -> _W:
+async def _open(cls: type[_W], options: _core.Options, cookies: Any) -> _W:
     """Connects in the running loop."""
     loop = asyncio.get_running_loop()
     hooks = hooks_of(loop)
@@ -119,6 +119,7 @@ async def _open(cls: type[_W], options: _core.Options) -> _W:
     except BaseException:
         socket.abort()
         raise
+    _jar.fill(cookies, socket.url, socket.response_headers)
     return socket
 
 
@@ -163,7 +164,7 @@ class WebSocket(Base):
             TypeError, ValueError: An option cannot be used; nothing was sent.
             InvalidURL: ``url`` is not a WebSocket address.
         """
-        return _Connecting(cls, _options.prepare(url, options))
+        return _Connecting(cls, _options.prepare(url, options), options.get("cookies"))
 
     def Close(self, code: int = 1000, reason: str = "") -> Awaitable[None]:  # type: ignore[override]
         """Starts the closing handshake; awaited, it waits for the end, as ``OnClose.Wait()`` does.

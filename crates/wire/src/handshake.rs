@@ -87,6 +87,13 @@ impl Request {
         self
     }
 
+    /// Proves who asks by this value of `Authorization`, as [`crate::Digest::authorization`] makes it, in place of credentials.
+    pub fn proof(mut self, authorization: &str) -> Self {
+        self.credentials = None;
+        self.headers.push_bytes("Authorization", authorization.as_bytes());
+        self
+    }
+
     /// Whether an `Authorization` header will be sent.
     pub fn is_authorized(&self) -> bool {
         self.credentials.is_some() || self.headers.get("Authorization").is_some()
@@ -299,6 +306,9 @@ mod tests {
         let text = |request: &Request| String::from_utf8(request.encode()).expect("text");
         let other = Credentials::new("a", "b").expect("valid");
         assert!(text(&request.clone().credentials(Some(&other))).contains("Authorization: Basic YTpi\r\n"));
+        let proved = request.clone().proof("Digest x");
+        assert!(proved.is_authorized() && text(&proved).contains("\r\nAuthorization: Digest x\r\n"));
+        assert!(!text(&proved).contains("Basic"));
         let nobody = request.clone().credentials(None);
         assert!(request.is_authorized() && !nobody.is_authorized());
         assert!(!text(&nobody).contains("Authorization"));

@@ -227,6 +227,10 @@ impl Attempt {
                             self.route.follow(response)?;
                             Stage::Start
                         }
+                        Poll::Ready(Answer::Challenge(response)) => {
+                            self.route.take_challenge(&response);
+                            Stage::Start
+                        }
                         Poll::Pending => return self.wait_in(Stage::Upgrade(upgrade, ends)),
                     }
                 }
@@ -274,7 +278,7 @@ impl Attempt {
     }
 
     /// TCP leads to the server, or to the proxy on the way.
-    fn dialed(&self, Dialed { socket, local, remote }: Dialed<OwnedFd>) -> Result<Stage, Error> {
+    fn dialed(&mut self, Dialed { socket, local, remote }: Dialed<OwnedFd>) -> Result<Stage, Error> {
         let (transport, ends) = (Transport::tcp(socket), Ends { local, remote });
         match &self.via {
             None => self.reached(transport, ends),
@@ -287,7 +291,7 @@ impl Attempt {
     }
 
     /// The transport leads to the proxy, as safely as its address wants it.
-    fn ask_proxy(&self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
+    fn ask_proxy(&mut self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
         let Some(via) = &self.via else { return self.reached(transport, ends) };
         let user_agent = self.options.user_agent.as_deref();
         let tunnel =
@@ -319,7 +323,7 @@ impl Attempt {
     }
 
     /// The transport leads to the server.
-    fn reached(&self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
+    fn reached(&mut self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
         let url = self.route.url();
         if !url.is_secure() {
             return self.secured(transport, ends);
@@ -332,7 +336,7 @@ impl Attempt {
     }
 
     /// The stream is as safe as the URL wants it: time for the opening handshake.
-    fn secured(&self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
+    fn secured(&mut self, transport: Transport, ends: Ends) -> Result<Stage, Error> {
         let request = self.route.request(entropy::nonce())?;
         Ok(Stage::Upgrade(Box::new(Upgrade::new(transport, request)), ends))
     }

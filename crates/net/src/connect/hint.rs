@@ -30,16 +30,16 @@ pub(super) fn hint(url: &Url, request: &Request, response: &Response) -> String 
 
 fn unauthorized(request: &Request, headers: &Headers) -> String {
     let challenges = Challenge::parse_all(headers.get_all("WWW-Authenticate"));
-    let knows_basic = challenges.iter().any(|challenge| challenge.is("Basic"));
+    let is_known = challenges.iter().any(|challenge| challenge.is("Basic") || challenge.is("Digest"));
     let mut schemes: Vec<&str> = Vec::new();
     for challenge in &challenges {
         if !schemes.contains(&challenge.scheme.as_str()) {
             schemes.push(&challenge.scheme);
         }
     }
-    if !schemes.is_empty() && !knows_basic {
+    if !schemes.is_empty() && !is_known {
         return format!(
-            "; it wants the authentication scheme {}, and the option auth knows Basic alone: send its Authorization \
+            "; it wants the authentication scheme {}, and the option auth knows Basic and Digest: send its Authorization \
              header yourself",
             schemes.join(" or ")
         );

@@ -11,8 +11,11 @@
 
 use std::sync::Arc;
 
-use sunsocket_wire::{Cookie, Cookies, Credentials, Headers, Request, Response, Url, shorten};
+use sunsocket_wire::{
+    Challenge, Cookie, Cookies, Credentials, Digest, Headers, Request, Response, Url, shorten,
+};
 
+use crate::entropy;
 use crate::error::{Error, ErrorKind, HttpAnswer};
 use crate::options::{ConnectOptions, TlsOptions};
 
@@ -35,12 +38,26 @@ pub(super) struct Route {
     is_home: bool,
     /// What the origin where it stands has set.
     cookies: Cookies,
+    /// What that origin wants the credentials proved by, and how often it has said so.
+    digest: Option<Digest>,
+    challenges: u8,
 }
+
+/// How often a server is asked again: it may want a digest, and say once that its nonce was too old.
+const ASKED_AGAIN: u8 = 2;
 
 impl Route {
     pub(super) fn new(options: Arc<ConnectOptions>) -> Self {
         let url = options.url.clone().without_credentials();
-        Self { options, url, left: Vec::new(), is_home: true, cookies: Cookies::default() }
+        Self {
+            options,
+            url,
+            left: Vec::new(),
+            is_home: true,
+            cookies: Cookies::default(),
+            digest: None,
+            challenges: 0,
+        }
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -94,7 +111,8 @@ impl Route {
     ///
     /// # Errors
     /// `InvalidArgument`.
-    pub(super) fn request(&self, nonce: [u8; 16]) -> Result<Request, Error> {
+    pub(super) fn request(&mut self, nonce: [u8; 16]) -> Result<Request, Error> {
+        let proof = self.proof();
         let options = &self.options;
         let build = || {
             let mut request = Request::new(&self.url, nonce)
@@ -111,6 +129,9 @@ impl Route {
                 if self.sends(name) {
                     request = request.header(name, value)?;
                 }
+            }
+            if let Some(proof) = &proof {
+                request = request.proof(proof);
             }
             // Who writes the header writes all of it.
             if options.has_header("Cookie") && self.sends("Cookie") {
@@ -130,6 +151,38 @@ impl Route {
     fn credentials(&self) -> Option<&Credentials> {
         let options = &self.options;
         self.is_home.then(|| options.auth.as_ref().or(options.url.credentials())).flatten()
+    }
+
+    /// The value of `Authorization` where the server has asked for a digest.
+    fn proof(&mut self) -> Option<String> {
+        let credentials = self.credentials()?.clone();
+        let digest = self.digest.as_mut()?;
+        Some(digest.authorization(&credentials, "GET", self.url.resource(), entropy::nonce()))
+    }
+
+    /// The digest by which the server is to be asked again, if its answer wants one and there is anything to prove.
+    fn wanted_digest(&self, response: &Response) -> Option<Digest> {
+        if response.status != 401
+            || self.challenges == ASKED_AGAIN
+            || self.options.has_header("Authorization")
+        {
+            return None;
+        }
+        self.credentials()?;
+        let digest = Digest::choose(&Challenge::parse_all(response.headers.get_all("WWW-Authenticate")))?;
+        (self.digest.is_none() || digest.is_stale()).then_some(digest)
+    }
+
+    /// Whether the server's answer wants the credentials proved by a digest, and can have that.
+    pub(super) fn is_challenged(&self, response: &Response) -> bool {
+        self.wanted_digest(response).is_some()
+    }
+
+    /// The next request proves the credentials as this answer wants it.
+    pub(super) fn take_challenge(&mut self, response: &Response) {
+        self.digest = self.wanted_digest(response);
+        self.challenges += 1;
+        self.store_cookies(&response.headers);
     }
 
     /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` is the
@@ -170,6 +223,7 @@ impl Route {
         if !self.url.is_same_origin(&target) {
             self.is_home = false;
             self.cookies.clear();
+            (self.digest, self.challenges) = (None, 0);
         }
         self.left.push(std::mem::replace(&mut self.url, target));
         Ok(())

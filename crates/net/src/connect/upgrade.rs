@@ -26,6 +26,8 @@ pub(super) enum Answer {
     Accepted(Accepted, Headers, Vec<u8>),
     /// It sends us on. The response's body is not waited for.
     Elsewhere(Response),
+    /// It wants the credentials proved by a digest. The same.
+    Challenge(Response),
 }
 
 /// An opening handshake under way.
@@ -91,6 +93,9 @@ impl Upgrade {
             };
             if route.leads_on(&response) {
                 return Poll::Ready(Ok(Answer::Elsewhere(response)));
+            }
+            if route.is_challenged(&response) {
+                return Poll::Ready(Ok(Answer::Challenge(response)));
             }
             let why = match self.request.verify(&response) {
                 Ok(accepted) => return Poll::Ready(Ok(Answer::Accepted(accepted, response.headers, behind))),
