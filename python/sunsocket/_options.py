@@ -354,7 +354,7 @@ def resolver(resolve: Any) -> list[tuple[str, int, str, int]] | _resolve.Functio
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "headers": _headers,
     # It may depend on the address.
-    "auth": lambda value: None,
+    "auth": lambda _: None,
     "cookies": _cookies,
     "max_redirects": check_redirects,
     "redirect_headers": lambda value: _names("redirect_headers", value, "a header's name"),
