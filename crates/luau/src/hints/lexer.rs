@@ -18,7 +18,6 @@ pub(super) struct Token<'a> {
     pub(super) line: usize,
 }
 
-/// A text that is not UTF-8 has no words.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer { text, at: 0, line: 1, braces: Vec::new() };
     let mut tokens = Vec::new();

@@ -160,7 +160,7 @@ pub(crate) fn calls_method(place: &Place, key: &str) -> bool {
 /// A line of a chunk.
 pub(crate) struct Place {
     name: Rc<str>,
-    source: Rc<[u8]>,
+    source: Rc<str>,
     line: usize,
 }
 
@@ -173,7 +173,8 @@ impl Place {
             is_own.then(|| Some((frame.source().source?.into_owned(), frame.current_line()?)))?
         })??;
         // A string that was compiled without a name of its own has itself as its name.
-        let source = loader.source(&name).unwrap_or_else(|| name.as_bytes().into());
-        Some(Self { name: name.into(), source, line })
+        let name: Rc<str> = name.into();
+        let source = loader.source(&name).unwrap_or_else(|| Rc::clone(&name));
+        Some(Self { name, source, line })
     }
 }

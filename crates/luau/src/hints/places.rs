@@ -27,9 +27,8 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(source: &'a [u8]) -> Self {
-        let tokens = std::str::from_utf8(source).map_or_else(|_| Vec::new(), tokens);
-        let mut text = Self { tokens, locals: HashSet::new() };
+    pub(super) fn new(source: &'a str) -> Self {
+        let mut text = Self { tokens: tokens(source), locals: HashSet::new() };
         text.find_locals();
         text
     }
@@ -172,7 +171,7 @@ mod tests {
             ("x = 'a' .. b() -- c()", r#"[Global("b")]"#),
             ("return (f), not (g), if (h) then 1 else (i)", "[]"),
         ] {
-            assert_eq!(format!("{:?}", Text::new(line.as_bytes()).called(1)), expected, "{line}");
+            assert_eq!(format!("{:?}", Text::new(line).called(1)), expected, "{line}");
         }
     }
 
@@ -186,15 +185,15 @@ mod tests {
             ("a[1] = b", 1, r#"[Global("a")]"#),
             ("f().key = 1", 1, "[]"),
         ] {
-            assert_eq!(format!("{:?}", Text::new(text.as_bytes()).indexed(line, "key")), expected, "{text}");
+            assert_eq!(format!("{:?}", Text::new(text).indexed(line, "key")), expected, "{text}");
         }
-        assert!(Text::new(b"x:key{}").calls_method(1, "key"));
-        assert!(!Text::new(b"x.key(x.key)").calls_method(1, "key"));
+        assert!(Text::new("x:key{}").calls_method(1, "key"));
+        assert!(!Text::new("x.key(x.key)").calls_method(1, "key"));
     }
 
     #[test]
     fn names_that_are_local_somewhere() {
-        let declares = |text: &str, name: &str| Text::new(text.as_bytes()).declares(name);
+        let declares = |text: &str, name: &str| Text::new(text).declares(name);
         for text in [
             "local x",
             "local a, x = 1",

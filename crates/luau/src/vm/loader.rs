@@ -18,7 +18,7 @@ pub(crate) struct Loader {
     globals: Table,
     libraries: Table,
     /// The texts of files, by their chunks' names: what an error says is looked up there.
-    sources: RefCell<HashMap<String, Rc<[u8]>>>,
+    sources: RefCell<HashMap<String, Rc<str>>>,
 }
 
 /// A function, or nil and what is wrong.
@@ -39,12 +39,12 @@ impl Loader {
     }
 
     /// The text of a file, by its chunk's name.
-    pub(crate) fn source(&self, name: &str) -> Option<Rc<[u8]>> {
+    pub(crate) fn source(&self, name: &str) -> Option<Rc<str>> {
         self.sources.borrow().get(name).cloned()
     }
 
     pub(crate) fn keep_source(&self, name: &str, source: &[u8]) {
-        self.sources.borrow_mut().insert(name.to_owned(), source.into());
+        self.sources.borrow_mut().insert(name.to_owned(), String::from_utf8_lossy(source).into());
     }
 
     /// Compiles a text. What looks like bytecode is not taken for it: the VM trusts bytecode, and a file may hold anything.
