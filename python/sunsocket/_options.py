@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from . import _auth, _core, _deflate, _jar, _resolve
 from ._auth import Auth
 from ._deflate import Deflate
-from ._tls import TLS
+from ._tls import TLS, is_only_1_3, pins
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -129,7 +129,11 @@ def _tls(tls: Any) -> dict[str, Any]:
         "ca_file": _path("ca_file", tls.ca_file),
         "ca_data": _data("ca_data", tls.ca_data),
         "cert_file": _path("cert_file", tls.cert_file),
+        "cert_data": _data("cert_data", tls.cert_data),
         "key_file": _path("key_file", tls.key_file),
+        "key_data": _data("key_data", tls.key_data),
+        "pins": pins(tls.pin),
+        "only_tls_1_3": is_only_1_3(tls.min_version),
         "server_hostname": _text("server_hostname", tls.server_hostname),
         "verify": _flag("verify", tls.verify),
     }

@@ -1,5 +1,6 @@
 //! What a program may choose about a connection, with the default of each choice.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl Default for WriteLimit {
 }
 
 /// How `wss` is verified. By default: the system's trust store and the URL's host name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TlsOptions {
     /// Trust these certificates (PEM) instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -165,12 +166,46 @@ pub struct TlsOptions {
     pub ca_data: Option<Vec<u8>>,
     /// The client's certificate chain (PEM).
     pub cert_file: Option<PathBuf>,
+    /// The same, given as PEM text.
+    pub cert_data: Option<Vec<u8>>,
     /// The client's private key (PEM).
     pub key_file: Option<PathBuf>,
+    /// The same, given as PEM text.
+    pub key_data: Option<Vec<u8>>,
+    /// SHA-256 of the server's certificate or of its public key (`SubjectPublicKeyInfo`), each as DER: one of these has to fit,
+    /// beside what else is verified. None: nothing has to.
+    pub pins: Vec<[u8; 32]>,
+    /// Whether TLS 1.2 is refused, too.
+    pub only_tls_1_3: bool,
     /// The name to verify and to send as SNI, in place of the URL's host.
     pub server_hostname: Option<String>,
     /// `false` accepts any certificate.
     pub verify: bool,
+}
+
+impl TlsOptions {
+    /// Whether the client has a certificate to show.
+    pub(crate) fn has_client(&self) -> bool {
+        self.cert_file.is_some() || self.cert_data.is_some()
+    }
+
+    /// Shows no certificate of the client's.
+    pub(crate) fn forget_client(&mut self) {
+        (self.cert_file, self.cert_data, self.key_file, self.key_data) = (None, None, None, None);
+    }
+
+    /// For another server than the one whose name and pins these are.
+    pub(crate) fn forget_server(&mut self) {
+        self.server_hostname = None;
+        self.pins.clear();
+    }
+}
+
+/// Without the texts: a key may be among them.
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsOptions").finish_non_exhaustive()
+    }
 }
 
 impl Default for TlsOptions {
@@ -179,7 +214,11 @@ impl Default for TlsOptions {
             ca_file: None,
             ca_data: None,
             cert_file: None,
+            cert_data: None,
             key_file: None,
+            key_data: None,
+            pins: Vec::new(),
+            only_tls_1_3: false,
             server_hostname: None,
             verify: true,
         }

@@ -30,7 +30,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Options {
     #[new]
-    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, proxy, ca_file, ca_data, cert_file, key_file,
+    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, proxy, ca_file, ca_data, cert_file, cert_data, key_file, key_data, pins, only_tls_1_3,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
                         compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
@@ -49,7 +49,11 @@ impl Options {
         ca_file: Option<PathBuf>,
         ca_data: Option<Vec<u8>>,
         cert_file: Option<PathBuf>,
+        cert_data: Option<Vec<u8>>,
         key_file: Option<PathBuf>,
+        key_data: Option<Vec<u8>>,
+        pins: Vec<[u8; 32]>,
+        only_tls_1_3: bool,
         server_hostname: Option<String>,
         verify: bool,
         open_timeout: Option<f64>,
@@ -80,7 +84,11 @@ impl Options {
         options.tls.ca_file = ca_file;
         options.tls.ca_data = ca_data;
         options.tls.cert_file = cert_file;
+        options.tls.cert_data = cert_data;
         options.tls.key_file = key_file;
+        options.tls.key_data = key_data;
+        options.tls.pins = pins;
+        options.tls.only_tls_1_3 = only_tls_1_3;
         options.tls.server_hostname = server_hostname;
         options.tls.verify = verify;
         options.open_timeout = open_timeout.map(|value| seconds("open_timeout", value)).transpose()?;

@@ -96,7 +96,7 @@ impl Route {
         let others = [
             ("the credentials", options.auth.is_some() || options.url.credentials().is_some()),
             ("the cookies", !options.cookies.is_empty()),
-            ("the certificate", options.tls.cert_file.is_some()),
+            ("the certificate", options.tls.has_client()),
         ];
         left.extend(others.into_iter().filter(|(_, is_given)| *is_given).map(|(what, _)| what.to_owned()));
         left
@@ -185,15 +185,15 @@ impl Route {
         self.store_cookies(&response.headers);
     }
 
-    /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` is the
-    /// name of the first host alone.
+    /// How TLS is done where it stands: whom to trust is the program's word for every server; `server_hostname` and
+    /// pins are the first host's alone.
     pub(super) fn tls(&self) -> TlsOptions {
         let mut tls = self.options.tls.clone();
         if !self.is_home {
-            (tls.cert_file, tls.key_file) = (None, None);
+            tls.forget_client();
         }
         if self.url.host() != self.options.url.host() {
-            tls.server_hostname = None;
+            tls.forget_server();
         }
         tls
     }
@@ -201,7 +201,10 @@ impl Route {
     /// How TLS is done with a proxy: it is trusted by the program's word, as every server is, and gets nothing that is meant for
     /// one.
     pub(super) fn tls_of_proxy(&self) -> TlsOptions {
-        TlsOptions { cert_file: None, key_file: None, server_hostname: None, ..self.options.tls.clone() }
+        let mut tls = self.options.tls.clone();
+        tls.forget_client();
+        tls.forget_server();
+        tls
     }
 
     /// Takes in what an answer sets, redirect or not.

@@ -6,6 +6,8 @@
 //! Files are read at each connect, which costs microseconds, and compared by what is in them: a time of modification can
 //! stay the same over a change.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, TryLockError};
 
@@ -23,8 +25,13 @@ const KEPT: usize = 16;
 pub(super) struct Contents {
     pub(super) ca_file: Option<Vec<u8>>,
     pub(super) ca_data: Option<Vec<u8>>,
-    pub(super) cert_file: Option<Vec<u8>>,
-    pub(super) key_file: Option<Vec<u8>>,
+    /// The client's chain and key, from wherever they are.
+    pub(super) cert: Option<Vec<u8>>,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) pins: Vec<[u8; 32]>,
+    pub(super) only_tls_1_3: bool,
+    /// Where the secrets are written to, for a tool that decrypts what was recorded.
+    pub(super) key_log: Option<OsString>,
     pub(super) verify: bool,
 }
 
@@ -32,8 +39,16 @@ impl Contents {
     /// # Errors
     /// A file cannot be read, or has to be together with another one.
     pub(super) fn read(options: &TlsOptions) -> Result<Self, Error> {
-        if options.cert_file.is_some() != options.key_file.is_some() {
-            let text = "cert_file and key_file go together: give both or neither";
+        for (file, data, name) in
+            [(&options.cert_file, &options.cert_data, "cert"), (&options.key_file, &options.key_data, "key")]
+        {
+            if file.is_some() && data.is_some() {
+                let text = format!("{name}_file and {name}_data say the same: give one of them");
+                return Err(Error::new(ErrorKind::InvalidArgument, text));
+            }
+        }
+        if options.has_client() != (options.key_file.is_some() || options.key_data.is_some()) {
+            let text = "cert_file and key_file (or cert_data and key_data) go together: give both or neither";
             return Err(Error::new(ErrorKind::InvalidArgument, text));
         }
         let read =
@@ -43,8 +58,11 @@ impl Contents {
         Ok(Self {
             ca_file,
             ca_data: options.ca_data.clone().filter(|_| options.verify),
-            cert_file: read(&options.cert_file, "cert_file")?,
-            key_file: read(&options.key_file, "key_file")?,
+            cert: read(&options.cert_file, "cert_file")?.or_else(|| options.cert_data.clone()),
+            key: read(&options.key_file, "key_file")?.or_else(|| options.key_data.clone()),
+            pins: options.pins.clone(),
+            only_tls_1_3: options.only_tls_1_3,
+            key_log: env::var_os("SSLKEYLOGFILE").filter(|path| !path.is_empty()),
             verify: options.verify,
         })
     }
@@ -108,8 +126,11 @@ mod tests {
         Contents {
             ca_file: None,
             ca_data: Some(ca_data.into()),
-            cert_file: None,
-            key_file: None,
+            cert: None,
+            key: None,
+            pins: Vec::new(),
+            only_tls_1_3: false,
+            key_log: None,
             verify: true,
         }
     }

@@ -3,6 +3,7 @@
 mod cache;
 mod der;
 mod pem;
+mod pins;
 mod trust;
 mod words;
 
@@ -10,14 +11,15 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, KeyLogFile};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use self::cache::{Cache, Contents};
+use self::pins::Pinned;
 use self::trust::{AnyCertificate, Trusted};
 pub(crate) use self::words::Problem;
 use crate::error::{Error, ErrorKind};
@@ -63,8 +65,15 @@ fn build(options: &TlsOptions, contents: &Contents) -> Result<Arc<ClientConfig>,
         let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider));
         Arc::new(verifier.map_err(|_| no_system_store())?)
     };
+    let verifier: Arc<dyn ServerCertVerifier> = if contents.pins.is_empty() {
+        verifier
+    } else {
+        Arc::new(Pinned::new(verifier, contents.pins.clone(), &provider))
+    };
+    let versions: &[_] =
+        if contents.only_tls_1_3 { &[&rustls::version::TLS13] } else { rustls::DEFAULT_VERSIONS };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| not_set_up(&error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -72,6 +81,9 @@ fn build(options: &TlsOptions, contents: &Contents) -> Result<Arc<ClientConfig>,
         Some(identity) => builder.with_client_cert_resolver(Arc::new(identity)),
         None => builder.with_no_client_auth(),
     };
+    if contents.key_log.is_some() {
+        config.key_log = Arc::new(KeyLogFile::new());
+    }
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Records are encrypted and decrypted by `io::tls`.
     config.enable_secret_extraction = true;
@@ -90,7 +102,7 @@ fn own_authorities(
     if contents.ca_file.is_none() && contents.ca_data.is_none() {
         return Ok(None);
     }
-    let ca_file = named("ca_file", options.ca_file.as_ref());
+    let ca_file = named("ca", options.ca_file.as_ref());
     let mut all = Vec::new();
     for (text, source) in [(&contents.ca_file, &*ca_file), (&contents.ca_data, "ca_data")] {
         let Some(text) = text else { continue };
@@ -105,15 +117,15 @@ fn client_identity(
     contents: &Contents,
     provider: &CryptoProvider,
 ) -> Result<Option<SingleCertAndKey>, Error> {
-    let (Some(cert), Some(key)) = (&contents.cert_file, &contents.key_file) else { return Ok(None) };
-    let chain = pem::chain(cert, &named("cert_file", options.cert_file.as_ref()))?;
-    let key = pem::private_key(key, &named("key_file", options.key_file.as_ref()))?;
+    let (Some(cert), Some(key)) = (&contents.cert, &contents.key) else { return Ok(None) };
+    let chain = pem::chain(cert, &named("cert", options.cert_file.as_ref()))?;
+    let key = pem::private_key(key, &named("key", options.key_file.as_ref()))?;
     trust::identity(chain, key, provider).map(Some)
 }
 
 /// What a file is called in errors.
 fn named(option: &str, path: Option<&PathBuf>) -> String {
-    path.map_or_else(|| option.to_owned(), |path| format!("{option} {}", path.display()))
+    path.map_or_else(|| format!("{option}_data"), |path| format!("{option}_file {}", path.display()))
 }
 
 /// Why the system's store is empty. Where the environment names another one, that is to blame.

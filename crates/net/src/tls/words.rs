@@ -5,6 +5,8 @@ use std::fmt;
 use rustls::{AlertDescription, CertificateError};
 use rustls_pki_types::UnixTime;
 
+use super::pins::NotPinned;
+
 /// What went wrong on a connection, as the error inside an [`io::Error`](std::io::Error).
 #[derive(Debug)]
 pub(crate) struct Problem(pub(crate) rustls::Error);
@@ -162,6 +164,7 @@ fn certificate_problem(problem: &CertificateError) -> String {
              it, give this very certificate as ca_file (--cacert)"
                 .to_owned()
         }
+        CertificateError::Other(other) if other.0.is::<NotPinned>() => other.to_string(),
         CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
             "its certificate is of X.509 version 1, which has no host names in it; have one of version 3 made, with a \
              subjectAltName"

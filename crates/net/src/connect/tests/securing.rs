@@ -257,3 +257,34 @@ fn a_plain_server_is_named_as_one() {
     assert_says(&error, &["TLS handshake"]);
     server.join();
 }
+
+/// Shows a certificate whose key it does not have.
+#[derive(Debug)]
+struct Borrowed(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::server::ResolvesServerCert for Borrowed {
+    fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+#[test]
+fn who_shows_a_pinned_certificate_has_to_have_its_key() {
+    let (owner, thief) = (Identity::self_signed("example.test"), Identity::self_signed("example.test"));
+    let hash: [u8; 32] = sha2::Sha256::digest(owner.der()).into();
+    let mut config = rustls::ServerConfig::clone(&thief.config(None));
+    config.cert_resolver = Arc::new(Borrowed(thief.showing(&owner)));
+    let config = Arc::new(config);
+    let connect = |server: &Server| {
+        let mut options = server.options("wss", "example.test");
+        options.tls.verify = false;
+        options.tls.pins = vec![hash];
+        open(&options)
+    };
+    let server = owner.greet(None);
+    connect(&server).expect("the owner has the key");
+    server.join();
+    let server = tls_server::serve_with(config, |_stream| {});
+    assert_eq!(connect(&server).expect_err("no key").kind(), ErrorKind::Tls);
+    server.join();
+}

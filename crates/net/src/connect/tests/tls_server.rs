@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 
@@ -76,6 +77,17 @@ impl Identity {
         change(&mut params);
         let key = KeyPair::generate().expect("random");
         Self { certificate: params.self_signed(&key).expect("signed"), key }
+    }
+
+    pub(super) fn der(&self) -> &[u8] {
+        self.certificate.der()
+    }
+
+    /// Another's certificate with this one's key.
+    pub(super) fn showing(&self, other: &Self) -> Arc<CertifiedKey> {
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key");
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).expect("a key");
+        Arc::new(CertifiedKey::new(vec![other.certificate.der().clone()], key))
     }
 
     pub(super) fn pem(&self) -> (String, String) {
