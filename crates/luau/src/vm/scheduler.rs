@@ -169,7 +169,9 @@ impl Scheduler {
             return Some(sleeper);
         }
         let (sleeper, depth) = self.deferred.pop_front()?;
-        self.depth = depth + 1;
+        // One that was woken by what it waited for was not deferred by anybody.
+        let was_woken = matches!(sleeper, Sleeper::Suspended(..));
+        self.depth = if was_woken { 0 } else { depth + 1 };
         Some(sleeper)
     }
 
@@ -228,6 +230,7 @@ impl Scheduler {
 mod tests {
     use mlua::Lua;
 
+    use super::super::suspension::Suspensions;
     use super::*;
 
     /// A scheduler whose coroutines are told apart by what they are resumed with.
@@ -315,6 +318,19 @@ mod tests {
         subject.sleep(-1, 0.0);
         subject.scheduler.begin_cycle(subject.began + Duration::from_secs(1));
         assert_eq!(subject.rest(), [-1, links]);
+    }
+
+    #[test]
+    fn what_a_coroutine_defers_that_was_woken_all_belongs_to_the_cycle() {
+        let mut subject = Subject::new();
+        let suspensions = Suspensions::default();
+        let Sleeper::Thread(thread, args) = subject.coroutine(0) else { unreachable!("it makes no other") };
+        let (_, suspension) = suspensions.enter(thread);
+        subject.scheduler.defer(Sleeper::Suspended(suspension, args));
+        assert_eq!(subject.next(), Some(0));
+        let many = i64::from(MOST_FOLLOWERS) + 2;
+        (0..many).for_each(|name| subject.defer(name));
+        assert_eq!(subject.rest().len(), many as usize);
     }
 
     #[test]
