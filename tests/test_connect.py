@@ -10,12 +10,39 @@ import time
 
 import pytest
 
-from sunsocket import ConnectError, ConnectTimeout, HandshakeError, InvalidURL, State, WebSocket
+from sunsocket import TLS, ConnectError, ConnectTimeout, HandshakeError, InvalidURL, State, WebSocket
 
 
 def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+def test_an_address_of_this_machine_is_connected_from(face, echo):
+    here = {"resolve": {"*": f"127.0.0.1:{echo.port}"}, "tls": TLS(verify=False)}
+
+    async def test():
+        ws = await face.connect(echo.url, local_address="127.0.0.9", **here)
+        assert ws.local_address[0] == "127.0.0.9"
+        ws.abort()
+        with socket.create_server(("127.0.0.8", 0)) as taken:
+            address = taken.getsockname()
+            says = rf"local_address 127\.0\.0\.8:{address[1]} cannot be used: address already"
+            with pytest.raises(ConnectError, match=says):
+                await face.connect(echo.url, local_address=address, **here)
+        with pytest.raises(ConnectError, match="not reached from local_address ::1"):
+            await face.connect(echo.url, local_address="::1", **here)
+
+    face.run(test)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [("localhost", ValueError), (5, TypeError), (("127.0.0.1", 70000), TypeError), ((1, 2), TypeError)],
+)
+def test_what_is_no_address_of_this_machine_is_refused(address, kind):
+    with pytest.raises(kind, match="local_address"):
+        WebSocket.connect("ws://127.0.0.1:1/", local_address=address)
 
 
 def test_nobody_listens(face):

@@ -25,6 +25,7 @@ class Options:
         subprotocols: list[str],
         origin: str | None,
         user_agent: str | None,
+        local_address: tuple[str, int] | None,
         proxy: str | None,
         ca_file: str | PathLike[str] | None,
         ca_data: bytes | None,

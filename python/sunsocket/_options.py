@@ -37,6 +37,7 @@ class ConnectOptions(TypedDict, total=False):
     subprotocols: Sequence[str]
     origin: str | None
     user_agent: str | None
+    local_address: str | tuple[str, int] | None
     proxy: str | None
     tls: TLS | None
     compression: Literal["deflate"] | Deflate | None
@@ -60,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "subprotocols": (),
     "origin": None,
     "user_agent": f"sunsocket/{_core.__version__}",
+    "local_address": None,
     "proxy": "auto",
     "tls": None,
     "compression": "deflate",
@@ -174,6 +176,18 @@ def _cookies(cookies: Any) -> list[tuple[str, str]]:
         except UnicodeEncodeError:
             raise ValueError(f"the cookie {name!r} has no UTF-8 form") from None
     return list(pairs)
+
+
+def _local_address(value: Any) -> tuple[str, int] | None:
+    match value:
+        case None:
+            return None
+        case str(host):
+            return host, 0
+        case (str(host), int(port)) if 0 <= port < 65536:
+            return host, port
+        case _:
+            raise TypeError("local_address is an IP address of this machine, or that and a port, or None")
 
 
 def check_redirects(value: Any) -> int:
@@ -365,6 +379,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "subprotocols": lambda value: _names("subprotocols", value, "a subprotocol"),
     "origin": lambda value: _text("origin", value),
     "user_agent": lambda value: _text("user_agent", value) or "",
+    "local_address": _local_address,
     "proxy": lambda value: _text("proxy", value),
     "compression": _deflate.offer,
     "open_timeout": lambda value: _seconds("open_timeout", value, optional=True),

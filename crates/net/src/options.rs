@@ -48,6 +48,8 @@ pub struct ConnectOptions {
     pub origin: Option<String>,
     /// The `User-Agent` header; `None` sends none.
     pub user_agent: Option<String>,
+    /// Which address of this machine to connect from; port 0 takes any. `None` leaves that to the operating system.
+    pub local_address: Option<SocketAddr>,
     /// Through which proxy, if through any.
     pub proxy: Proxies,
     /// Certificates and host names of `wss`.
@@ -91,6 +93,7 @@ impl ConnectOptions {
             subprotocols: Vec::new(),
             origin: None,
             user_agent: Some(concat!("sunsocket/", env!("CARGO_PKG_VERSION")).to_owned()),
+            local_address: None,
             proxy: Proxies::None,
             tls: TlsOptions::default(),
             open_timeout: Some(Duration::from_secs(10)),

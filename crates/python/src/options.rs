@@ -1,5 +1,6 @@
 //! Keywords of `connect`, checked in Python (`sunsocket._options`), to the engine's options.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
 #[pymethods]
 impl Options {
     #[new]
-    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, proxy, ca_file, ca_data, cert_file, cert_data, key_file, key_data, pins, only_tls_1_3,
+    #[pyo3(signature = (url, *, headers, auth, cookies, max_redirects, redirect_headers, subprotocols, origin, user_agent, local_address, proxy, ca_file, ca_data, cert_file, cert_data, key_file, key_data, pins, only_tls_1_3,
                         server_hostname, verify, open_timeout, close_timeout, ping_interval, ping_timeout,
                         compression, max_message_size, max_fragment_size, max_held, write_limit, resolve))]
     #[expect(clippy::too_many_arguments, reason = "keywords, each checked and named in one place in Python")]
@@ -45,6 +46,7 @@ impl Options {
         subprotocols: Vec<String>,
         origin: Option<String>,
         user_agent: Option<String>,
+        local_address: Option<(&str, u16)>,
         proxy: Option<&str>,
         ca_file: Option<PathBuf>,
         ca_data: Option<Vec<u8>>,
@@ -80,6 +82,7 @@ impl Options {
         } else {
             options.user_agent = None;
         }
+        options.local_address = local_address.map(socket_address).transpose()?;
         options.proxy = proxies(proxy)?;
         options.tls.ca_file = ca_file;
         options.tls.ca_data = ca_data;
@@ -104,6 +107,11 @@ impl Options {
         options.resolve = resolve.map(|given| resolve::resolve(given, url)).transpose()?;
         Ok(Self(Arc::new(options)))
     }
+}
+
+fn socket_address((ip, port): (&str, u16)) -> PyResult<SocketAddr> {
+    let wrong = |_| PyValueError::new_err(format!("local_address: {ip:?} is no IP address of this machine"));
+    Ok(SocketAddr::new(ip.parse().map_err(wrong)?, port))
 }
 
 fn credentials(user: String, password: String) -> PyResult<Credentials> {

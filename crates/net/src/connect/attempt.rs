@@ -180,7 +180,10 @@ impl Attempt {
                     }
                 }
                 Stage::Resolve(mut lookup) => match lookup.step(&self.hop, &self.waker, now)? {
-                    Poll::Ready(addresses) => Stage::Dial(Dial::new(&addresses, Tcp, now)),
+                    Poll::Ready(addresses) => {
+                        let network = Tcp { from: self.options.local_address };
+                        Stage::Dial(Dial::new(&addresses, network, now))
+                    }
                     Poll::Pending => return self.wait_in(Stage::Resolve(lookup)),
                 },
                 Stage::Dial(mut dial) => match dial.step(&self.hop, now)? {

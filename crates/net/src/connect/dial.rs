@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, connect, getpeername, getsockname, ipproto, socket_with, sockopt,
+    AddressFamily, SocketFlags, SocketType, bind, connect, getpeername, getsockname, ipproto, socket_with,
+    sockopt,
 };
 
 use super::hop::Hop;
@@ -159,7 +160,10 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 
 /// The operating system's TCP.
 #[derive(Debug)]
-pub(super) struct Tcp;
+pub(super) struct Tcp {
+    /// Which of this machine's addresses to connect from, if that matters.
+    pub(super) from: Option<SocketAddr>,
+}
 
 impl Network for Tcp {
     type Socket = OwnedFd;
@@ -168,6 +172,15 @@ impl Network for Tcp {
         let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        if let Some(from) = self.from {
+            if from.is_ipv6() != address.is_ipv6() {
+                return Err(io::Error::other(format!("not reached from local_address {}", from.ip())));
+            }
+            bind(&socket, &from).map_err(|error| {
+                let error = io::Error::from(error);
+                io::Error::other(format!("local_address {from} cannot be used: {}", in_words(&error)))
+            })?;
+        }
         match connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket),
             Err(error) => Err(error.into()),
@@ -324,14 +337,31 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_this_machine_is_connected_from() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let server = listener.local_addr().expect("bound");
+        let mut network = Tcp { from: Some(([127, 0, 0, 9], 0).into()) };
+        let _socket = network.start(server).expect("started");
+        let (_stream, client) = listener.accept().expect("somebody connects");
+        assert_eq!(client.ip(), std::net::IpAddr::from([127, 0, 0, 9]));
+        let error = network.start("[::1]:9".parse().expect("an address")).expect_err("another family");
+        assert_eq!(error.to_string(), "not reached from local_address 127.0.0.9");
+        network.from = Some(([192, 0, 2, 1], 0).into());
+        let error = network.start(server).expect_err("not of this machine").to_string();
+        assert!(error.contains("local_address 192.0.2.1:0 cannot be used"), "{error}");
+    }
+
+    #[test]
     fn a_socket_that_met_itself_has_met_nobody() {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, Some(ipproto::TCP))
             .expect("a socket");
-        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = local_address(socket.as_fd()).expect("bound");
         let _ = connect(&socket, &address);
-        let Poll::Ready(Err(error)) = Tcp.outcome(&socket, address) else { panic!("decided: nobody") };
+        let Poll::Ready(Err(error)) = Tcp { from: None }.outcome(&socket, address) else {
+            panic!("decided: nobody")
+        };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

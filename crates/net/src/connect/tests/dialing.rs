@@ -28,7 +28,7 @@ impl Silent {
         bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         listen(&listener, 0).expect("bound");
         let address = getsockname(&listener).expect("bound").try_into().expect("an internet address");
-        let queue = (0..4).map(|_| Tcp.start(address).expect("under way")).collect();
+        let queue = (0..4).map(|_| Tcp { from: None }.start(address).expect("under way")).collect();
         Self { address, _listener: listener, _queue: queue }
     }
 }
