@@ -395,5 +395,10 @@ def run_script(
     proxy: str | None,
     color: bool,
     fps: int,
+    exit_on_error: bool,
 ) -> int:
-    """Runs a Luau script to its end and returns the exit status."""
+    """Runs a Luau script to its end and returns the exit status.
+
+    SIGINT, SIGTERM and SIGHUP close its sockets with 1001 and end it with 128 and their number; a second one ends the
+    process at once. 141: nobody reads standard output any more; whoever called ends by SIGPIPE.
+    """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import subprocess
 import sys
@@ -266,3 +267,52 @@ def test_no_color_turns_colours_off_on_a_terminal(tmp_path, no_color, coloured):
     assert process.wait(20) == 0
     assert b"careful" in said
     assert (b"\x1b[" in said) is coloured
+
+
+@pytest.mark.parametrize(
+    ("words", "flag", "right"),
+    [
+        ("--local-echo", "--local-echo", "--local-echo SCRIPT"),
+        ("one --header 'X: 1' two", "--header", "--header 'X: 1' SCRIPT one two"),
+        ("--cacert=ca.pem --insecure", "--cacert", "--cacert=ca.pem --insecure SCRIPT"),
+        ("--cacert", "--cacert", "--cacert SCRIPT"),
+        ("--insecure -- --local-echo", "--insecure", "--insecure SCRIPT -- --local-echo"),
+    ],
+)
+def test_a_flag_behind_the_script_is_pointed_out(run_luau, tmp_path, words, flag, right):
+    args = tuple(shlex.split(words))
+    outcome = run_luau("print(...)", args=args)
+    path = f"{tmp_path}/script.luau"
+    assert outcome.stderr == (
+        f"sunsocket run: {flag} stands behind {path}, and so it goes to the script; a flag stands before it: "
+        f"sunsocket run {right.replace('SCRIPT', path)}\n"
+    ), outcome
+    # It goes to the script all the same: a script may have flags of its own.
+    assert (outcome.stdout, outcome.status) == (" ".join(args) + "\n", 0), outcome
+
+
+@pytest.mark.parametrize("words", [["--", "SCRIPT", "--local-echo"], ["SCRIPT", "--", "--local-echo"]])
+def test_two_hyphens_say_that_it_is_the_scripts(tmp_path, words):
+    path = tmp_path / "script.luau"
+    path.write_text("print(...)")
+    done = command("run", *(word.replace("SCRIPT", str(path)) for word in words))
+    assert (done.stdout, done.stderr, done.returncode) == ("--local-echo\n", "", 0)
+
+
+def test_a_script_or_a_flag_in_place_of_a_command_is_run(tmp_path):
+    path = tmp_path / "script.luau"
+    path.write_text("print('ran', ...)")
+    for words in ([path, "one"], ["--local-echo", path, "one"], ["--insecure", path, "one"]):
+        done = command(*map(str, words))
+        assert (done.stdout, done.stderr, done.returncode) == ("ran one\n", "", 0), words
+    odd = tmp_path / "script"
+    path.rename(odd)
+    assert command(str(odd)).stdout == "ran\n"
+
+
+def test_what_is_neither_a_command_nor_a_script_is_named():
+    done = command("rnu", "bot.luau")
+    said = "sunsocket: 'rnu' is neither a command nor a file; sunsocket --help lists the commands\n"
+    assert (done.stdout, done.stderr, done.returncode) == ("", said, 2)
+    done = command("missing.luau")
+    assert (done.stderr, done.returncode) == ("sunsocket run: the script 'missing.luau' does not exist\n", 2)

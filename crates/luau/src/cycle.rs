@@ -35,7 +35,7 @@ fn resume_all(session: &Rc<Session>, until: Instant) -> bool {
         if let Some((thread, args)) = sleeper.wake(vm.began) {
             session.resume(&thread, args);
         }
-        if vm.was_interrupted() || vm.scheduler.borrow().is_in_cycle() && Instant::now() >= until {
+        if vm.is_ending() || vm.scheduler.borrow().is_in_cycle() && Instant::now() >= until {
             return false;
         }
     }

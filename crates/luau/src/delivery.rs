@@ -51,6 +51,7 @@ pub(crate) fn deliver(session: &Rc<Session>, connection: &Connection) -> Deliver
     let delivered = fire(session, &socket);
     socket.takers().end_turn();
     if delivered == Delivered::All && socket.glance.close_fires() && !socket.has_message() {
+        socket.tell_end(&session.vm);
         // Nothing will fire any more.
         let handlers = socket.takers().let_go();
         drop(handlers);
@@ -91,7 +92,7 @@ fn opened(session: &Rc<Session>, socket: &Rc<Socket>) {
 fn fire(session: &Rc<Session>, socket: &Rc<Socket>) -> Delivered {
     let batch = Batch { socket: Rc::clone(socket), budget: FAIR, is_cut: false, next: None };
     session.batch.replace(Some(batch));
-    while !session.vm.was_interrupted() && look_ahead(session) {
+    while !session.vm.is_ending() && look_ahead(session) {
         let thread = match rested(session) {
             Ok(thread) => thread,
             Err(error) => {
@@ -203,7 +204,11 @@ fn find(session: &Session, batch: &mut Batch) -> mlua::Result<Option<(Function, 
                 batch.budget -= 1;
                 return Ok(Some((handler, Value::String(message))));
             }
-            Some(Next::CallClose(handler)) => return Ok(Some((handler, Value::Nil))),
+            Some(Next::CallClose(handler)) => {
+                // Before what the handlers say of it.
+                socket.tell_end(vm);
+                return Ok(Some((handler, Value::Nil)));
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod delivery;
 mod globals;
 mod hints;
 mod json;
+mod memory;
 mod modules;
 mod runtime;
 mod session;

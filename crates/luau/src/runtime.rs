@@ -1,6 +1,5 @@
 //! A script from its start to its end.
 
-use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,16 +9,15 @@ use sunsocket_net::{Reactor, Role};
 
 use crate::delivery::{self, Delivered};
 use crate::session::{Configure, Session};
+use crate::vm::ending::Ending;
 use crate::vm::machine::Vm;
 use crate::vm::scheduler::Sleeper;
 use crate::vm::{errors, interrupt};
-use crate::{cycle, globals, modules};
+use crate::{cycle, globals, memory, modules};
 
-/// The longest that open sockets may take to close after an interrupt.
+/// The longest that open sockets may take to close when the script is ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What a machine is taken to have that does not say.
-const UNKNOWN_MEMORY: u64 = 4 << 30;
-/// How long the host sleeps without asking whether an interrupt came.
+/// How long the host sleeps without asking whether a signal came.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// What to run, and how.
@@ -34,12 +32,17 @@ pub struct RunOptions {
     pub color: bool,
     /// How many frames a second has, in which coroutines go on that wait for a time.
     pub fps: u32,
+    /// Whether the first error that nobody catches ends the script.
+    pub exit_on_error: bool,
 }
 
-/// Runs the script until no coroutine will run any more and no socket is open. `interrupted` is asked at least every 100 ms.
-/// Returns the exit status: 0; 1 when the main coroutine failed; 130 after an interrupt.
-pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> i32 {
-    let RunOptions { path, args, configure, color, fps } = options;
+/// Runs the script until no coroutine will run any more and no socket is open. `signal` is asked at least every 100 ms whether
+/// a signal came that is to end the script, and which.
+///
+/// Returns the exit status: 0; 1 when the main coroutine failed, or standard output cannot be written; 128 and the number of
+/// the signal; 141 (128 and SIGPIPE) when nobody reads standard output any more.
+pub fn run(options: RunOptions, signal: impl FnMut() -> Option<i32> + 'static) -> i32 {
+    let RunOptions { path, args, configure, color, fps, exit_on_error } = options;
     let reactor = match Reactor::new(Role::Thread) {
         Ok(reactor) => reactor,
         Err(error) => {
@@ -47,7 +50,7 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
             return 1;
         }
     };
-    let vm = Vm::new(color, fps, Box::new(interrupted));
+    let vm = Vm::new(color, fps, exit_on_error, Box::new(signal));
     let session = match Session::new(vm, reactor, configure, path) {
         Ok(session) => session,
         Err(error) => {
@@ -63,7 +66,8 @@ pub fn run(options: RunOptions, interrupted: impl FnMut() -> bool + 'static) -> 
         }
     };
     session.vm.output.flush();
-    status
+    // Also what came with the very last line.
+    session.vm.endings.last().map_or(status, Ending::status)
 }
 
 /// Compiles the script and schedules its main coroutine.
@@ -71,7 +75,7 @@ fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
     let said = |error: mlua::Error| errors::message(&error);
     let lua = &session.vm.lua;
     globals::install(session).map_err(said)?;
-    lua.set_memory_limit(memory_limit()).map_err(said)?;
+    lua.set_memory_limit(memory::limit()).map_err(said)?;
     let main = lua.create_thread(modules::load(&session.vm, &session.script)?).map_err(said)?;
     let args: mlua::Result<Vec<_>> =
         args.iter().map(|arg| lua.create_string(arg).map(Value::String)).collect();
@@ -81,35 +85,18 @@ fn start(session: &Rc<Session>, args: &[Vec<u8>]) -> Result<(), String> {
     interrupt::install(&session.vm).map_err(said)
 }
 
-/// How many bytes the VM may hold: half of the machine's memory, or of what this process may have. Past it a script gets an
-/// error; without it the process is ended by an allocation that fails, or by the system for want of memory.
-fn memory_limit() -> usize {
-    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let kibibytes: u64 = text
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:"))?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()?;
-        Some(kibibytes * 1024)
-    });
-    let allowed = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    let bytes = total.into_iter().chain(allowed).min().unwrap_or(UNKNOWN_MEMORY) / 2;
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
 /// The loop: coroutines that are due, then whatever the reactor brings.
 fn turn_until_idle(session: &Rc<Session>) -> i32 {
     let vm = &session.vm;
     loop {
-        if vm.is_ending() {
+        if let Some(ending) = vm.endings.look() {
             vm.output.flush();
             session.reactor.close_all(Instant::now() + CLOSE_TIMEOUT);
-            return 130;
+            return ending.status();
         }
+        vm.turns.set(vm.turns.get() + 1);
         cycle::run(session);
-        if vm.is_ending() {
+        if vm.endings.look().is_some() {
             continue;
         }
         let now = Instant::now();
@@ -119,6 +106,9 @@ fn turn_until_idle(session: &Rc<Session>) -> i32 {
             return i32::from(vm.failed.get());
         } else {
             vm.output.flush();
+            if vm.is_ending() {
+                continue;
+            }
             vm.scheduler.borrow().next_frame().map_or(now + SLICE, |begin| begin.min(now + SLICE))
         };
         turn(session, until);
@@ -139,7 +129,7 @@ fn turn(session: &Rc<Session>, until: Instant) {
         if connection.close_was_reported() {
             session.sockets.borrow_mut().remove(&connection.id());
         }
-        if session.vm.was_interrupted() || session.sockets_had_their_turn() {
+        if session.vm.is_ending() || session.sockets_had_their_turn() {
             break;
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mlua::{Function, MultiValue, Thread, Value};
-use sunsocket_net::{ConnectOptions, Reactor};
+use sunsocket_net::{ConnectOptions, Reactor, State};
 
 use crate::ahead::Ahead;
 use crate::socket::Socket;
@@ -40,6 +40,7 @@ pub(crate) struct Session {
     pub(crate) running: RefCell<Option<Function>>,
     /// The script's file.
     pub(crate) script: PathBuf,
+    failure_was_told: Cell<bool>,
 }
 
 /// What is being fired.
@@ -73,12 +74,16 @@ impl Session {
             handler_turn: Cell::new(0),
             running: RefCell::default(),
             script,
+            failure_was_told: Cell::new(false),
         }))
     }
 
     /// Resumes a coroutine and returns what it yields.
     pub(crate) fn resume(&self, thread: &Thread, args: MultiValue) -> Value {
         let value = self.vm.resume(thread, args);
+        if self.vm.failed.get() {
+            self.say_that_it_goes_on();
+        }
         self.warn_if_busy();
         value
     }
@@ -94,6 +99,19 @@ impl Session {
         let began = self.sockets_turn.get().unwrap_or(now);
         self.sockets_turn.set(Some(began));
         now >= began + SOCKETS_TURN && scheduler.is_due(now)
+    }
+
+    /// The main coroutine has failed, and that is no end while a socket is open.
+    fn say_that_it_goes_on(&self) {
+        if self.failure_was_told.replace(true) || self.vm.is_ending() {
+            return;
+        }
+        let is_open = |socket: &&Rc<Socket>| socket.connection.state() == State::Open;
+        match self.sockets.borrow().values().filter(is_open).count() {
+            0 => {}
+            1 => self.vm.output.warn("the script goes on: 1 socket is open"),
+            count => self.vm.output.warn(&format!("the script goes on: {count} sockets are open")),
+        }
     }
 
     /// Says that the script did not pause for long, if so, and in which handler.

@@ -1,12 +1,14 @@
 //! One connection's Luau side: who takes its messages, and which coroutines wait for anything else.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use mlua::{Function, IntoLua, Lua, LuaString, MultiValue, Value};
-use sunsocket_net::{Asker, Connection, Glance, Next, Source, State, Takers, Ticket, Waiter, Which};
+use sunsocket_net::{
+    Asker, Connection, ErrorKind, Glance, Next, Source, State, Takers, Ticket, Waiter, Which,
+};
 
 use crate::ahead::Ahead;
 use crate::vm::machine::Vm;
@@ -36,6 +38,7 @@ pub(crate) struct Socket {
     pub(crate) opening: RefCell<Option<Rc<Suspension>>>,
     /// Coroutines in `Send` that wait for room.
     pub(crate) room: RefCell<Vec<Rc<Suspension>>>,
+    end_was_told: Cell<bool>,
 }
 
 impl Socket {
@@ -49,6 +52,7 @@ impl Socket {
             glance,
             opening: RefCell::new(Some(opening)),
             room: RefCell::default(),
+            end_was_told: Cell::new(false),
         })
     }
 
@@ -107,6 +111,28 @@ impl Socket {
         };
         vm.scheduler.borrow_mut().defer(Sleeper::Suspended(waits.suspension, args));
         Ok(())
+    }
+
+    /// Says how the connection has ended, once, where that is not how one should: the class has no way to tell a script.
+    pub(crate) fn tell_end(&self, vm: &Vm) {
+        // One that was never open has ended connect, with an error.
+        if self.end_was_told.replace(true) || self.connection.handshake_ref().is_none() {
+            return;
+        }
+        let Some(closed) = self.connection.closed() else { return };
+        let text = match &closed.error {
+            // Where this side has failed it, the error has the code.
+            Some(error) if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::MessageTooBig) => {
+                error.to_string()
+            }
+            Some(error) => format!("{error} (code {})", closed.code),
+            // Otherwise the script has closed it, and knows with which code.
+            None if closed.by_peer && !matches!(closed.code, 1000 | 1001) => {
+                format!("the connection to {} was closed {}", self.connection.url(), closed.by_whom())
+            }
+            None => return,
+        };
+        vm.output.warn(&text);
     }
 
     /// Why `OnMessage:Wait()` raises.

@@ -18,6 +18,7 @@ mod options;
 mod payload;
 mod resolve;
 mod script;
+mod signals;
 mod threads;
 
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-//! The script host's entry: options from the command line, Ctrl-C from Python.
+//! The script host's entry: options from the command line, and the signals that end a script.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use sunsocket_luau::{RunOptions, run};
 use sunsocket_net::{ConnectOptions, Resolve};
 
 use crate::errors;
 use crate::options::{Offer, offer, proxies};
+use crate::signals::Watch;
 
 /// Runs a Luau script to its end and returns the exit status.
 #[pyfunction]
-#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, proxy, color, fps))]
+#[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, proxy, color, fps, exit_on_error))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
 pub(crate) fn run_script(
     py: Python<'_>,
@@ -33,6 +34,7 @@ pub(crate) fn run_script(
     proxy: Option<&str>,
     color: bool,
     fps: u32,
+    exit_on_error: bool,
 ) -> PyResult<i32> {
     let resolve = table(resolve)?;
     let proxy = proxies(proxy)?;
@@ -54,25 +56,22 @@ pub(crate) fn run_script(
             }),
             color,
             fps,
+            exit_on_error,
         };
         let raised = Rc::new(RefCell::new(None));
         let seen = Rc::clone(&raised);
+        let _watch = Watch::begin();
         let status = run(options, move || {
-            Python::attach(|py| match py.check_signals() {
-                Ok(()) => false,
-                Err(error) => {
-                    seen.replace(Some(error));
-                    true
-                }
+            Watch::came().or_else(|| {
+                // A Ctrl-C from just before, or a signal that Python has a handler for.
+                let error = Python::attach(|py| py.check_signals()).err()?;
+                seen.replace(Some(error));
+                Some(libc::SIGINT)
             })
         });
         match raised.take() {
             // Ctrl-C is what the exit status says; another signal handler's exception is its own.
-            Some(error)
-                if !Python::attach(|py| {
-                    error.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(py)
-                }) =>
-            {
+            Some(error) if !Python::attach(|py| error.is_instance_of::<PyKeyboardInterrupt>(py)) => {
                 Err(error)
             }
             _ => Ok(status),

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import ipaddress
+import itertools
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from .. import _core, _deflate, _options
 from .._errors import TLSError
+from . import _streams
 
 EPILOG = """\
 exit status:
   0    the script has ended
-  1    its main thread failed, it has a syntax error, or the system lacks what running it takes
+  1    its main thread failed (with --exit-on-error: any thread or handler), it has a syntax error, the
+       system lacks what running it takes, or standard output cannot be written
   2    nothing was run: a flag is wrong, a file cannot be read, or the extra echo is missing
-  130  Ctrl-C was pressed; open sockets were closed with 1001
+  129, 130, 143
+       SIGHUP, Ctrl-C (SIGINT) or SIGTERM came; open sockets were closed with 1001
+  141  nobody reads standard output any more (SIGPIPE); open sockets were closed with 1001
 
 examples:
   sunsocket run bot.luau
@@ -118,7 +125,12 @@ def add_parser(commands: Any) -> None:
     args = parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, its ...")
     # Everything behind FILE is the script's, so that argparse counts it as required: it is not to say so.
     args.required = False
-    parser.add_argument(
+    actions: list[argparse.Action] = []
+
+    def add_flag(name: str, **keywords: Any) -> None:
+        actions.append(parser.add_argument(name, **keywords))
+
+    add_flag(
         "--resolve",
         metavar="HOST:PORT:ADDRESS[:PORT]",
         type=_resolve,
@@ -126,9 +138,9 @@ def add_parser(commands: Any) -> None:
         default=[],
         help="connect to this address for that host and port (may be repeated)",
     )
-    parser.add_argument("--cacert", metavar="FILE", help="trust the certificates in this PEM file, not the system's")
-    parser.add_argument("--insecure", action="store_true", help="accept any certificate")
-    parser.add_argument(
+    add_flag("--cacert", metavar="FILE", help="trust the certificates in this PEM file, not the system's")
+    add_flag("--insecure", action="store_true", help="accept any certificate")
+    add_flag(
         "--header",
         metavar='"NAME: VALUE"',
         type=_header,
@@ -136,35 +148,35 @@ def add_parser(commands: Any) -> None:
         default=[],
         help="send this header with each opening handshake (may be repeated)",
     )
-    parser.add_argument(
+    add_flag(
         "--compression",
         metavar="OFFER",
         type=_compression,
         default="deflate",
         help='offer compression: "deflate", with parameters of RFC 7692 after semicolons, or "none" (default: deflate)',
     )
-    parser.add_argument(
+    add_flag(
         "--max-redirects",
         metavar="N",
         type=_redirects,
         default=_options.DEFAULTS["max_redirects"],
         help="follow so many redirects in an opening handshake; 0 follows none (default: %(default)s)",
     )
-    parser.add_argument(
+    add_flag(
         "--redirect-header",
         metavar="NAME",
         action="append",
         default=[],
         help="send this --header on to another origin, too, where a redirect leads there (may be repeated)",
     )
-    parser.add_argument(
+    add_flag(
         "--fps",
         metavar="N",
         type=_fps,
         default=60,
         help="have N frames a second, in which threads go on that wait for a time (default: %(default)s)",
     )
-    parser.add_argument(
+    add_flag(
         "--proxy",
         metavar="URL",
         type=_proxy,
@@ -172,12 +184,19 @@ def add_parser(commands: Any) -> None:
         help="connect through this proxy (http, https, socks4, socks4a, socks5 or socks5h), through none, or as the "
         "variables WSS_PROXY, HTTPS_PROXY, WS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say (default: auto)",
     )
-    parser.add_argument(
+    add_flag(
+        "--exit-on-error",
+        action="store_true",
+        help="end with status 1 at the first error that nothing catches, in whatever thread or handler",
+    )
+    add_flag(
         "--local-echo",
         action="store_true",
         help="send every connection to an echo server in this process, TLS included (needs the extra echo)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(
+        run=functools.partial(_run, {action.option_strings[0]: action.nargs != 0 for action in actions})
+    )
 
 
 class _Unusable(Exception):
@@ -185,7 +204,7 @@ class _Unusable(Exception):
 
 
 def _fail(text: str, status: int = 2) -> int:
-    print(f"sunsocket run: {text}", file=sys.stderr)
+    _streams.complain(f"sunsocket run: {text}")
     return status
 
 
@@ -223,8 +242,34 @@ def _certificates(path: str) -> bytes:
     return pem
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs the script and returns the exit status."""
+def _misplaced(flags: Mapping[str, bool], script: str, args: list[str]) -> str | None:
+    """What to say of flags that stand among a script's arguments. ``flags``: whether each takes a value."""
+    before, behind, rest = [], [], iter(args)
+    for word in rest:
+        name, has_value, _ = word.partition("=")
+        if word == "--":
+            behind += [word, *rest]
+        elif name not in flags:
+            behind.append(word)
+        elif flags[name] and not has_value:
+            before += [word, *itertools.islice(rest, 1)]
+        else:
+            before.append(word)
+    if not before:
+        return None
+    return (
+        f"{before[0].partition('=')[0]} stands behind {script}, and so it goes to the script; a flag stands before it: "
+        f"{shlex.join(['sunsocket', 'run', *before, script, *behind])}"
+    )
+
+
+def _run(flags: Mapping[str, bool], options: argparse.Namespace, words: list[str]) -> int:
+    """Runs the script and returns the exit status. ``words``: what the command was given."""
+    # Whoever writes "--" says that the script's arguments begin there.
+    if "--" not in words[: len(words) - len(options.args)]:
+        misplaced = _misplaced(flags, options.script, options.args)
+        if misplaced is not None:
+            _streams.complain(f"sunsocket run: {misplaced}")
     if options.local_echo and (options.cacert is not None or options.resolve):
         return _fail("--local-echo sends every connection to itself: leave --resolve and --cacert out")
     ca_data: bytes | None = None
@@ -268,4 +313,5 @@ def run(options: argparse.Namespace) -> int:
             proxy=proxy,
             color=color,
             fps=options.fps,
+            exit_on_error=options.exit_on_error,
         )

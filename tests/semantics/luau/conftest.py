@@ -6,16 +6,22 @@ from collections.abc import Callable
 
 import pytest
 
+#: What a script's standard error says of a connection whose server has gone without a word.
+DROPPED = "{url} dropped TCP without a closing handshake (code 1006)\n"
+
 
 @pytest.fixture
 def script(run_luau) -> Callable[..., list[str]]:
-    """Runs a script with the server's address as ``...``; returns the lines that it printed."""
+    """Runs a script with the server's address as ``...``; returns the lines that it printed.
+
+    In what is expected on standard error ``{url}`` stands for the address.
+    """
 
     def run(text: str, url: str, *, stderr: str | None = "", status: int = 0, timeout: float = 30) -> list[str]:
         outcome = run_luau(text, args=(url,), timeout=timeout)
         assert outcome.status == status, outcome
         if stderr is not None:
-            assert outcome.stderr == stderr, outcome
+            assert outcome.stderr == stderr.replace("{url}", url), outcome
         return outcome.stdout.splitlines()
 
     return run

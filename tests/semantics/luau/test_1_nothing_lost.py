@@ -103,6 +103,7 @@ task.wait()
 ws.OnMessage:Connect(function(message) print("handler", message) end)
 """,
         echo.url,
+        stderr="the connection to {url}close was closed by the server with code 4000 (enough)\n",
     )
     assert printed == ["0", "once 1", "handler 2"]
 

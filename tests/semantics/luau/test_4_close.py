@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.semantics.luau.conftest import DROPPED
 from tests.servers.raw import CLOSE, TEXT, frame
 
 
@@ -74,5 +75,6 @@ ws.OnClose:Connect(function()
 end)
 """,
         raw_server(lambda peer: peer.accept()).url,
+        stderr=DROPPED,
     )
     assert printed == ["true"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from tests.semantics.luau.conftest import DROPPED
 from tests.servers.raw import TEXT
 
 
@@ -119,5 +120,6 @@ ws.OnClose:Wait()
 print("closed")
 """,
         f"{server.url} {other.url}",
+        stderr=DROPPED.replace("{url}", server.url),
     )
     assert sorted(printed) == ["closed", "ended true"]

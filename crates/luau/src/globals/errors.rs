@@ -20,5 +20,5 @@ pub(super) fn install(vm: &Rc<Vm>, lent: &Lending) -> mlua::Result<()> {
     lent.run(vm, include_str!("../prelude/errors.luau"))?;
     let debug: Table = vm.lua.globals().get("debug")?;
     debug.set("traceback", lent.made::<Function>("traceback")?)?;
-    lent.keep(vm, &["run", "raising"])
+    lent.keep(vm, &["run", "raising", "where_it_is"])
 }

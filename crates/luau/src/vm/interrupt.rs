@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{VmState, ffi};
 
+use super::ending::Ending;
 use super::machine::Vm;
 
 /// How often such a script is looked at, and how many questions may pass in between without a look at the clock.
@@ -26,28 +27,38 @@ thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(STEPS) };
 }
 
-/// From here on an interrupt ends the script, wherever it is.
+/// From here on what ends the script does so wherever it is.
 pub(crate) fn install(vm: &Rc<Vm>) -> mlua::Result<()> {
     let asker = Rc::downgrade(vm);
     let looked = Cell::new(Instant::now());
-    vm.lua.set_interrupt(move |_| {
+    let turn = Cell::new(0);
+    vm.lua.set_interrupt(move |lua| {
         let Some(vm) = asker.upgrade() else { return Ok(VmState::Continue) };
-        if !vm.was_interrupted() {
+        if !vm.is_ending() {
             if looked.get().elapsed() < LOOK {
                 return Ok(VmState::Continue);
             }
             looked.set(Instant::now());
-            // What was printed is to be seen while the script goes on.
+            let has_paused = turn.replace(vm.turns.get()) != vm.turns.get();
+            if let Some(Ending::Signal(_)) = vm.endings.look()
+                && !has_paused
+            {
+                // Perhaps it never would have, and whoever ends it wants to know where that is.
+                let frames = vm.function("where_it_is").and_then(|frames| frames.call(lua.current_thread()));
+                vm.output.warn(&format!("interrupted{}", frames.unwrap_or_else(|_| String::new())));
+            }
+            // What was printed is to be seen while the script goes on. Last: whoever reads it may answer with a signal.
             vm.output.flush();
         }
         if vm.is_ending() {
             // Again and again once it has come: a pcall of the script's must not swallow it.
-            LEFT.set(1);
+            hurry();
             return Err(mlua::Error::runtime("interrupted"));
         }
         Ok(VmState::Continue)
     });
     LEFT.set(STEPS);
+    vm.endings.notice_by(hurry);
     // SAFETY: the state is that of a living VM; its table of hooks lives as long as it does, and nothing else touches the
     // table meanwhile. The hook that is put there calls the one that mlua has put there, and nothing else.
     unsafe {
@@ -57,6 +68,11 @@ pub(crate) fn install(vm: &Rc<Vm>) -> mlua::Result<()> {
             (*hooks).interrupt = Some(count);
         })
     }
+}
+
+/// The VM's next question is passed on.
+fn hurry() {
+    LEFT.set(1);
 }
 
 /// What the VM asks.

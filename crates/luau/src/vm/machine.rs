@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use mlua::{Function, IntoLua, Lua, MultiValue, Thread, Value, thread::ThreadStatus};
 
+use super::ending::{Ending, Endings};
 use super::errors;
 use super::frames::Frames;
 use super::loader::Loader;
@@ -28,43 +29,45 @@ pub(crate) struct Vm {
     /// The script's main coroutine, and whether it failed.
     pub(crate) main: RefCell<Option<Thread>>,
     pub(crate) failed: Cell<bool>,
-    /// Asks whether somebody wants the script to end, and whether the answer was ever yes.
-    interrupted: RefCell<Box<dyn FnMut() -> bool>>,
-    ending: Cell<bool>,
+    /// Whether the script is to end before its end.
+    pub(crate) endings: Rc<Endings>,
+    /// Whether the first error that nobody catches ends it.
+    exit_on_error: bool,
+    /// Counts the turns of the host's loop: while it does not change, the script has not paused.
+    pub(crate) turns: Cell<u64>,
 }
 
 impl Vm {
-    /// `fps`: how many frames a second has.
-    pub(crate) fn new(color: bool, fps: u32, interrupted: Box<dyn FnMut() -> bool>) -> Rc<Self> {
+    /// `fps`: how many frames a second has. `signal`: which one came, if any.
+    pub(crate) fn new(
+        color: bool,
+        fps: u32,
+        exit_on_error: bool,
+        signal: Box<dyn FnMut() -> Option<i32>>,
+    ) -> Rc<Self> {
         let began = Instant::now();
+        let endings = Rc::new(Endings::new(signal));
         let vm = Rc::new(Self {
             began,
             lua: Lua::new(),
             scheduler: RefCell::new(Scheduler::new(Frames::new(began, fps))),
             suspensions: Suspensions::default(),
             loader: OnceCell::new(),
-            output: Output::new(color),
+            output: Output::new(color, Rc::clone(&endings)),
             functions: RefCell::default(),
             main: RefCell::default(),
             failed: Cell::new(false),
-            interrupted: RefCell::new(interrupted),
-            ending: Cell::new(false),
+            endings,
+            exit_on_error,
+            turns: Cell::new(0),
         });
         vm.lua.set_app_data(Rc::downgrade(&vm));
         vm
     }
 
-    /// Whether the script is to end. Asks anew each time until the answer is yes.
+    /// Whether the script is to end, as far as is known: nobody is asked anew.
     pub(crate) fn is_ending(&self) -> bool {
-        if !self.ending.get() && (self.interrupted.borrow_mut())() {
-            self.ending.set(true);
-        }
-        self.ending.get()
-    }
-
-    /// The last answer.
-    pub(crate) fn was_interrupted(&self) -> bool {
-        self.ending.get()
+        self.endings.last().is_some()
     }
 
     /// A function by the name that it is kept under.
@@ -88,10 +91,14 @@ impl Vm {
         Ok(function)
     }
 
-    /// Reports an error. Once an interrupt came, errors are its doing.
+    /// Reports an error that nobody has caught. Once the script is to end, errors are the doing of that.
     pub(crate) fn report(&self, text: &str) {
-        if !self.was_interrupted() {
-            self.output.error(text);
+        if self.is_ending() {
+            return;
+        }
+        self.output.error(text);
+        if self.exit_on_error {
+            self.endings.end(Ending::Error);
         }
     }
 

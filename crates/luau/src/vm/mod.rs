@@ -1,5 +1,6 @@
 //! The Luau VM and what runs in it, whatever the coroutines wait for: it knows no socket.
 
+pub(crate) mod ending;
 pub(crate) mod errors;
 pub(crate) mod frames;
 pub(crate) mod interrupt;

@@ -30,11 +30,16 @@ impl Closed {
     /// also when this side began it.
     #[must_use]
     pub fn by_whom(&self) -> String {
-        let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
+        let reason =
+            if self.reason.is_empty() { String::new() } else { format!(" ({})", printable(&self.reason)) };
+        let with = match self.code {
+            1005 => "without a code (1005)".to_owned(),
+            code => format!("with code {code}{reason}"),
+        };
         if self.by_peer {
-            format!("by the server with code {}{reason}", self.code)
+            format!("by the server {with}")
         } else {
-            format!("by this side; the server answered with code {}{reason}", self.code)
+            format!("by this side; the server answered {with}")
         }
     }
 
@@ -42,6 +47,16 @@ impl Closed {
     pub(crate) fn abnormally(error: Error) -> Self {
         Self { code: 1006, reason: String::new(), by_peer: false, error: Some(error) }
     }
+}
+
+/// A text of the server's as it may stand in an error, which perhaps is shown on a terminal: what would control that, or
+/// change the order of what is read, is escaped.
+fn printable(text: &str) -> String {
+    let show = |letter: char| match letter {
+        '"' | '\'' | '\\' => letter.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(show).collect()
 }
 
 #[derive(Debug)]
@@ -182,6 +197,16 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_reason_cannot_control_a_terminal() {
+        let reason = "it's \"fine\" \\ \u{1b}[2Jünïcode\r\n\u{202e}😀\u{9b}1m".to_owned();
+        let closed = Closed { code: 4001, reason, by_peer: true, error: None };
+        assert_eq!(
+            closed.by_whom(),
+            "by the server with code 4001 (it's \"fine\" \\ \\u{1b}[2Jünïcode\\r\\n\\u{202e}😀\\u{9b}1m)"
+        );
+    }
 
     #[test]
     fn the_time_counts_from_the_last_byte_that_moved() {
