@@ -9,6 +9,7 @@ use std::rc::Rc;
 use mlua::{Function, MultiValue, Thread, Value, thread::ThreadStatus};
 use sunsocket_net::{Asker, Connection, Next};
 
+use crate::advice;
 use crate::class::object;
 use crate::session::{Batch, Session};
 use crate::socket::Socket;
@@ -75,7 +76,8 @@ fn opened(session: &Rc<Session>, socket: &Rc<Socket>) {
     let outcome = match failure {
         None => object::create(vm, socket).map(|object| vec![object]),
         Some(closed) => {
-            let text = closed.error.map_or_else(|| "cannot connect".to_owned(), |error| error.to_string());
+            let text =
+                closed.error.map_or_else(|| "cannot connect".to_owned(), |error| advice::text_of(&error));
             vm.lua.create_string(&text).map(|text| vec![Value::Nil, Value::String(text)])
         }
     };

@@ -7,6 +7,7 @@
 //! `class::send` and `vm::interrupt`, with the figures there.
 #![deny(unsafe_code)]
 
+mod advice;
 mod ahead;
 mod class;
 mod cycle;

@@ -1,5 +1,7 @@
 //! A script from its start to its end.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -46,7 +48,7 @@ pub fn run(options: RunOptions, signal: impl FnMut() -> Option<i32> + 'static) -
     let reactor = match Reactor::new(Role::Thread) {
         Ok(reactor) => reactor,
         Err(error) => {
-            eprintln!("sunsocket: cannot start: {error}");
+            cannot_start(&error);
             return 1;
         }
     };
@@ -54,7 +56,7 @@ pub fn run(options: RunOptions, signal: impl FnMut() -> Option<i32> + 'static) -
     let session = match Session::new(vm, reactor, configure, path) {
         Ok(session) => session,
         Err(error) => {
-            eprintln!("sunsocket: cannot start: {error}");
+            cannot_start(&error);
             return 1;
         }
     };
@@ -68,6 +70,11 @@ pub fn run(options: RunOptions, signal: impl FnMut() -> Option<i32> + 'static) -
     session.vm.output.flush();
     // Also what came with the very last line.
     session.vm.endings.last().map_or(status, Ending::status)
+}
+
+/// Not by the standard library's macro: that panics where standard error cannot be written.
+fn cannot_start(error: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "sunsocket: cannot start: {error}");
 }
 
 /// Compiles the script and schedules its main coroutine.

@@ -10,6 +10,7 @@ use sunsocket_net::{
     Asker, Connection, ErrorKind, Glance, Next, Source, State, Takers, Ticket, Waiter, Which,
 };
 
+use crate::advice;
 use crate::ahead::Ahead;
 use crate::vm::machine::Vm;
 use crate::vm::scheduler::Sleeper;
@@ -123,9 +124,9 @@ impl Socket {
         let text = match &closed.error {
             // Where this side has failed it, the error has the code.
             Some(error) if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::MessageTooBig) => {
-                error.to_string()
+                advice::text_of(error)
             }
-            Some(error) => format!("{error} (code {})", closed.code),
+            Some(error) => format!("{} (code {})", advice::text_of(error), closed.code),
             // Otherwise the script has closed it, and knows with which code.
             None if closed.by_peer && !matches!(closed.code, 1000 | 1001) => {
                 format!("the connection to {} was closed {}", self.connection.url(), closed.by_whom())

@@ -6,6 +6,7 @@ use mlua::{AnyUserData, Lua, Thread, Value};
 use sunsocket_net::{ConnectOptions, MessageKind, Room, State};
 
 use super::{object, send};
+use crate::advice;
 use crate::session::Session;
 use crate::socket::Socket;
 use crate::vm::errors::type_name;
@@ -24,7 +25,7 @@ pub(crate) fn start_connect(
     });
     let connection = match connection {
         Ok(connection) => connection,
-        Err(error) => return (Some(error.to_string()), None),
+        Err(error) => return (Some(advice::text_of(&error)), None),
     };
     let id = connection.id();
     let (token, suspension) = session.vm.suspensions.enter(thread);
@@ -60,7 +61,7 @@ pub(crate) fn close(
             }
             None
         }
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(advice::text_of(&error)),
     })
 }
 
@@ -101,7 +102,7 @@ pub(crate) fn send(_: &Lua, (handle, message): (AnyUserData, Value)) -> mlua::Re
     };
     Ok(match sent {
         Ok(room) => (None, room == Room::Full),
-        Err(error) => (Some(error.to_string()), false),
+        Err(error) => (Some(advice::text_of(&error)), false),
     })
 }
 
