@@ -69,7 +69,7 @@ class WebSocket(Base):
             subprotocols: Names to offer, best first.
             origin: The ``Origin`` header; none by default.
             user_agent: The ``User-Agent`` header; None sends none. Default ``sunsocket/VERSION``.
-            local_address: The IP address of this machine to connect from, or that and a port; None leaves it to the system.
+            local_address: The IP address of this machine to connect from, or that and a port; None leaves it open.
             proxy: The address of a proxy (``http``, ``https``, ``socks4``, ``socks4a``, ``socks5``, ``socks5h``), None
                 for none, or "auto" (the default): what the environment's variables say.
             tls: A :class:`sunsocket.TLS`: certificates and host names of ``wss``.
