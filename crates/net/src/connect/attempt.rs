@@ -262,12 +262,13 @@ impl Attempt {
         Ok(if looks_up {
             Stage::ResolveTarget(Lookup::begin(&Hop::server(url), resolve, &self.waker, now))
         } else {
-            self.look_up_hop(now)
+            self.look_up_proxy(now)
         })
     }
 
-    fn look_up_hop(&self, now: Instant) -> Stage {
-        Stage::Resolve(Lookup::begin(&self.hop, self.options.resolve.as_ref(), &self.waker, now))
+    /// The program's `resolve` is about servers: an entry for every host would lead past the proxy.
+    fn look_up_proxy(&self, now: Instant) -> Stage {
+        Stage::Resolve(Lookup::begin(&self.hop, None, &self.waker, now))
     }
 
     /// The proxy is told one address, of the family that every proxy knows where there is one.
@@ -277,7 +278,7 @@ impl Attempt {
         {
             via.target = Target::Address(*address);
         }
-        self.look_up_hop(now)
+        self.look_up_proxy(now)
     }
 
     /// TCP leads to the server, or to the proxy on the way.
@@ -312,7 +313,7 @@ impl Attempt {
         via.refusals += 1;
         via.again = refusal.again;
         self.via = Some(via);
-        Ok(self.look_up_hop(now))
+        Ok(self.look_up_proxy(now))
     }
 
     fn no_tunnel(&self, via: &Via, Refusal { text, response, .. }: Refusal) -> Error {
