@@ -85,7 +85,8 @@ def threads() -> None:
     state: State = ws.state
     address: tuple[str, int] | None = ws.remote_address
     headers: list[tuple[str, str]] = ws.response_headers
-    print(seconds, state, address, headers, ws.latency, ws.error, ws.url)
+    failure: sunsocket.Error | None = ws.error
+    print(seconds, state, address, headers, ws.latency, failure, ws.url)
     ws.OnClose.Wait(5)
     ws.Close(1000, "end")
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import _core
 from ._deflate import Deflate
+from ._errors import Error
 
 
 class State(enum.Enum):
@@ -21,13 +22,26 @@ class State(enum.Enum):
 class Base(_core.Socket):
     """One connection. :mod:`sunsocket` has it for threads, :mod:`sunsocket.aio` for a running loop."""
 
-    __slots__ = ()
+    __slots__ = ("_error",)
 
+    #: What :attr:`error` has told, where the garbage collector sees it. Unset before.
+    _error: Error
     close = _core.Socket.Close
     if not TYPE_CHECKING:
         # Each face declares these with the type of its own signals.
         on_message = _core.Socket.OnMessage
         on_close = _core.Socket.OnClose
+
+    @property
+    def error(self) -> Error | None:
+        """What ended the connection, the same object each time; None while it is open and after a clean close."""
+        try:
+            error: Error | None = self._error
+        except AttributeError:
+            error = self._failure
+            if error is not None:
+                self._error = error
+        return error
 
     @property
     def state(self) -> State:

@@ -15,8 +15,9 @@
     └── MessageTooBig
 
 ``ConnectionLost``, ``ProtocolError`` and ``MessageTooBig`` are what :attr:`WebSocket.error` tells of a connection
-that did not end with a closing handshake; they are the cause (``__cause__``) of the ``ConnectionClosed`` that a
-method raises afterwards. Each text says what was tried, what happened and what to try next.
+that did not end with a closing handshake; they are the cause (``__cause__``) of the ``ConnectionLost`` that a
+method raises afterwards. After a closing handshake it raises ``ConnectionClosed``. Each text says what was tried, what
+happened and what to try next.
 """
 
 from __future__ import annotations
@@ -95,7 +96,11 @@ class ConnectionClosed(Error, ConnectionError):
 
 
 class ConnectionLost(ConnectionClosed):
-    """The connection ended without a closing handshake: a reset, an unexpected end, no answer, ``abort``."""
+    """The connection ended without a closing handshake: a reset, an unexpected end, no answer, ``abort``, a violation.
+
+    Attributes:
+        code: 1006, or what the connection was failed with: 1002, 1007 or 1009.
+    """
 
 
 class ProtocolError(Error):

@@ -1,9 +1,13 @@
 //! The one border where the engine's errors become Python's exceptions.
 
+use std::sync::Mutex;
+
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use sunsocket_net::{Closed, Connection, Error, ErrorKind};
+
+use crate::locking::lock;
 
 /// `sunsocket._errors`, which holds the classes.
 fn classes(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
@@ -70,17 +74,53 @@ pub(crate) fn no_reactor(py: Python<'_>, error: &std::io::Error) -> PyErr {
     raise(py, &Error::new(ErrorKind::Connect, text))
 }
 
-/// What a connection raises that cannot be used because it is closing, closed or of another process.
-pub(crate) fn closed(py: Python<'_>, connection: &Connection, text: Option<String>) -> PyErr {
+/// What ended a connection, as an exception: the same one for as long as anybody holds it. Not held here, for it may come to
+/// hold the socket, by the frames of its traceback.
+#[derive(Default)]
+pub(crate) struct Failure(Mutex<Option<Py<PyWeakrefReference>>>);
+
+impl Failure {
+    /// `None` while the connection is open, and after a clean close.
+    pub(crate) fn of<'py>(&self, py: Python<'py>, connection: &Connection) -> Option<Bound<'py, PyAny>> {
+        let error = connection.closed()?.error?;
+        if let Some(made) = self.made(py) {
+            return Some(made);
+        }
+        // Outside of the lock: this runs Python code, and others may do the same meanwhile.
+        let exception = raise(py, &error).into_value(py).into_bound(py).into_any();
+        let reference = PyWeakrefReference::new(&exception).ok();
+        if let Some(made) = self.made(py) {
+            return Some(made);
+        }
+        let before = std::mem::replace(&mut *lock(&self.0), reference.map(Bound::unbind));
+        drop(before);
+        Some(exception)
+    }
+
+    fn made<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        lock(&self.0).as_ref()?.bind(py).upgrade()
+    }
+}
+
+/// What a connection raises that cannot be used because it is closing, closed or of another process: `ConnectionLost` where
+/// it ended without a closing handshake.
+pub(crate) fn closed(
+    py: Python<'_>,
+    connection: &Connection,
+    failure: &Failure,
+    text: Option<String>,
+) -> PyErr {
     let closed = connection.closed();
     let text = text.unwrap_or_else(|| describe(connection, closed.as_ref()));
     let (code, reason, by_peer) = match &closed {
         Some(closed) => (closed.code, closed.reason.as_str(), Some(closed.by_peer)),
         None => (1006, "", None),
     };
-    let exception = build(py, "ConnectionClosed", (text, code, reason, by_peer));
-    if let Some(cause) = closed.as_ref().and_then(|closed| closed.error.as_ref()) {
-        exception.set_cause(py, Some(raise(py, cause)));
+    let cause = failure.of(py, connection);
+    let class = if cause.is_some() { "ConnectionLost" } else { "ConnectionClosed" };
+    let exception = build(py, class, (text, code, reason, by_peer));
+    if let Some(cause) = cause {
+        exception.set_cause(py, Some(PyErr::from_value(cause)));
     }
     exception
 }

@@ -8,7 +8,6 @@ use sunsocket_net::State;
 
 use super::sending;
 use crate::delivery::Delivery;
-use crate::errors;
 use crate::loops::futures::Future;
 use crate::payload::{self, Outgoing};
 use crate::threads::waiting::{deadline, wait_until};
@@ -95,7 +94,7 @@ impl Pieces {
         if let Some((piece, last)) = connection.take_piece(|piece| payload::to_python(py, &piece)) {
             return Ok(Some((piece?, last)));
         }
-        if is_over { Err(errors::closed(py, connection, None)) } else { Ok(None) }
+        if is_over { Err(self.delivery.closed(py)) } else { Ok(None) }
     }
 
     /// Waits for a piece; false when the timeout came first.

@@ -13,7 +13,9 @@ use crate::threads::waiting::wait_until;
 /// The exception for what could not be sent.
 pub(super) fn raise(py: Python<'_>, delivery: &Delivery, error: &Error) -> PyErr {
     match error.kind() {
-        ErrorKind::Closed => errors::closed(py, &delivery.connection, Some(error.to_string())),
+        ErrorKind::Closed => {
+            errors::closed(py, &delivery.connection, &delivery.failure, Some(error.to_string()))
+        }
         _ => errors::raise(py, error),
     }
 }

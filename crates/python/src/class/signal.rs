@@ -8,7 +8,6 @@ use sunsocket_net::{ListenerId, Which};
 
 use super::socket::Socket;
 use crate::delivery::Delivery;
-use crate::errors;
 use crate::loops::futures::Future;
 use crate::threads::waiting::{deadline, wait_for_close, wait_for_message};
 
@@ -85,7 +84,7 @@ impl Signal {
         if connection.is_forked() {
             // Nothing will ever happen here.
             match self.which {
-                Which::Message => return Err(errors::closed(py, connection, None)),
+                Which::Message => return Err(self.delivery.closed(py)),
                 Which::Close => drop(future.call_method1(py, "set_result", (py.None(),))?),
             }
         }

@@ -43,7 +43,7 @@ impl Socket {
 
     fn check_process(&self, py: Python<'_>) -> PyResult<()> {
         if self.delivery.connection.is_forked() {
-            return Err(errors::closed(py, &self.delivery.connection, None));
+            return Err(self.delivery.closed(py));
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Socket {
         })?;
         match connection.pong_arrived(number) {
             Some(round_trip) => Ok(round_trip.as_secs_f64()),
-            None if there => Err(errors::closed(py, connection, None)),
+            None if there => Err(self.delivery.closed(py)),
             None => Err(PyTimeoutError::new_err("no pong within the timeout")),
         }
     }
@@ -349,11 +349,10 @@ impl Socket {
         self.closed_property(|closed| closed.reason)
     }
 
-    /// What ended the connection; None while it is open and after a clean close.
+    /// What ended the connection, the same object for as long as anybody holds it.
     #[getter]
-    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let error = self.delivery.connection.closed()?.error?;
-        Some(errors::raise(py, &error).into_value(py).into_any())
+    fn _failure<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.delivery.failure.of(py, &self.delivery.connection)
     }
 
     /// Seconds of the last measured round trip of a ping.
@@ -400,7 +399,7 @@ impl Socket {
                 Ok(Some([first].into_iter().chain(more).map(|Value(message)| message).collect()))
             }
             Outcome::Waits => Ok(None),
-            Outcome::Ended => Err(errors::closed(py, &self.delivery.connection, None)),
+            Outcome::Ended => Err(self.delivery.closed(py)),
         }
     }
 
@@ -434,7 +433,7 @@ impl Socket {
 
     fn _add_pong(&self, py: Python<'_>, number: u64, future: Py<PyAny>) -> PyResult<()> {
         if self.delivery.connection.state() == State::Closed {
-            return Err(errors::closed(py, &self.delivery.connection, None));
+            return Err(self.delivery.closed(py));
         }
         self.delivery.futures.wait_for_pong(number, Future::new(future));
         self.delivery.connection.request_delivery();

@@ -11,7 +11,7 @@ use super::waiter::{Slot, Value, Waiter};
 use crate::fairness::Turn;
 use crate::locking::lock;
 use crate::loops::futures;
-use crate::{call, errors, payload};
+use crate::{call, payload};
 
 /// The hold, as whoever asks sees it.
 struct Hold<'a, 'py> {
@@ -94,7 +94,7 @@ impl Delivery {
     /// What tasks of the loop wait for beside messages, and what threads gave them.
     fn bring(&self, py: Python<'_>) {
         let failed = |error| self.report_failure(py, error, None);
-        self.futures.bring(py, &self.connection, &failed);
+        self.futures.bring(py, &self.connection, &self.failure, &failed);
         let handovers = std::mem::take(&mut *lock(&self.handovers));
         for (waiter, given) in handovers {
             match given {
@@ -215,7 +215,7 @@ impl Delivery {
                 self.connection.reactor().nudge();
                 return;
             }
-            Waiter::Task(future) => future.wake(py, Err(errors::closed(py, &self.connection, None))),
+            Waiter::Task(future) => future.wake(py, Err(self.closed(py))),
             Waiter::Closing(future) => future.wake(py, Ok(py.None())),
             Waiter::Paused => return,
         };

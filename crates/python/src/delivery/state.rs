@@ -11,9 +11,10 @@ use pyo3::prelude::*;
 use sunsocket_net::{Connection, Glance, ListenerId, Outcome, State, Takers, Ticket, Which};
 
 use super::waiter::{Value, Waiter};
+use crate::errors::{self, Failure};
+use crate::keepers;
 use crate::locking::lock;
 use crate::loops::futures::{Future, Futures};
-use crate::{errors, keepers};
 
 /// The program's function.
 pub(crate) type Handler = Arc<Py<PyAny>>;
@@ -37,6 +38,8 @@ pub(crate) struct Delivery {
     abandoned: AtomicBool,
     takers: Mutex<Takers<Value, Handler, Waiter>>,
     pub(crate) glance: Arc<Glance>,
+    /// What ended the connection, as an exception.
+    pub(crate) failure: Failure,
     /// asyncio: what else tasks wait for.
     pub(crate) futures: Futures,
     /// asyncio: what threads have given to tasks, which only the loop's thread may wake.
@@ -60,6 +63,7 @@ impl Delivery {
             abandoned: AtomicBool::new(false),
             takers: Mutex::new(takers),
             glance,
+            failure: Failure::default(),
             futures: Futures::default(),
             handovers: Mutex::default(),
         });
@@ -161,7 +165,7 @@ impl Delivery {
                 self.catch_up();
             }
             Outcome::Given(Value(message)) => drop(future.wake(py, Ok(message))?),
-            Outcome::Ended => drop(future.wake(py, Err(errors::closed(py, &self.connection, None)))?),
+            Outcome::Ended => drop(future.wake(py, Err(self.closed(py)))?),
         }
         Ok(())
     }
@@ -218,6 +222,11 @@ impl Delivery {
     }
 
     // ---- the end
+
+    /// What is raised because the connection is closing, closed or of another process.
+    pub(crate) fn closed(&self, py: Python<'_>) -> PyErr {
+        errors::closed(py, &self.connection, &self.failure, None)
+    }
 
     /// Whether this socket keeps the program alive: it is open, and has a handler.
     pub(crate) fn keeps_alive(&self) -> bool {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 use sunsocket_net::{Connection, State};
 
-use crate::errors;
+use crate::errors::{self, Failure};
 use crate::locking::lock;
 
 thread_local! {
@@ -104,7 +104,13 @@ impl Futures {
     }
 
     /// Wakes everybody whose wait is over. `failed` is told what a future raised.
-    pub(crate) fn bring(&self, py: Python<'_>, connection: &Connection, failed: &dyn Fn(PyErr)) {
+    pub(crate) fn bring(
+        &self,
+        py: Python<'_>,
+        connection: &Connection,
+        failure: &Failure,
+        failed: &dyn Fn(PyErr),
+    ) {
         let wake = |future: Future, outcome| {
             if let Err(error) = future.wake(py, outcome) {
                 failed(error);
@@ -141,7 +147,7 @@ impl Futures {
                     let seconds = PyFloat::new(py, round_trip.as_secs_f64()).into_any().unbind();
                     wake(future, Ok(seconds));
                 }
-                None => wake(future, Err(errors::closed(py, connection, None))),
+                None => wake(future, Err(errors::closed(py, connection, failure, None))),
             }
         }
     }

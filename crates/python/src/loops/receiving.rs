@@ -21,7 +21,7 @@ use super::awaitables::{Awaited, Step, derive, told};
 use super::futures::Future;
 use crate::delivery::{Delivery, Handle, Looker, Value, Waiter};
 use crate::locking::lock;
-use crate::{errors, fairness, payload};
+use crate::{fairness, payload};
 
 #[pyclass(frozen, subclass, name = "ReceivingBase", module = "sunsocket._core")]
 pub(crate) struct Receiving {
@@ -279,7 +279,7 @@ impl Place {
         match outcome {
             Outcome::Given((Value(message), _)) => Ok(Some(message)),
             Outcome::Waits => Ok(None),
-            Outcome::Ended => Err(errors::closed(py, &self.delivery.connection, None)),
+            Outcome::Ended => Err(self.delivery.closed(py)),
         }
     }
 }

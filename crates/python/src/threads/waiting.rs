@@ -9,7 +9,6 @@ use sunsocket_net::{Outcome, Ticket, Waited};
 
 use super::dispatcher;
 use crate::delivery::{Delivery, Looker, Slot, Value, Waiter};
-use crate::errors;
 
 /// Refuses a timeout that is none, whether or not there will be anything to wait for.
 pub(crate) fn check_timeout(timeout: Option<f64>) -> PyResult<()> {
@@ -81,7 +80,7 @@ impl<'a> Place<'a> {
         match outcome {
             Outcome::Given(given) => Ok(Some(given)),
             Outcome::Waits => Ok(None),
-            Outcome::Ended => Err(errors::closed(py, &self.delivery.connection, None)),
+            Outcome::Ended => Err(self.delivery.closed(py)),
         }
     }
 
