@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from . import _core
 from ._deflate import Deflate
@@ -31,6 +31,15 @@ class Base(_core.Socket):
         # Each face declares these with the type of its own signals.
         on_message = _core.Socket.OnMessage
         on_close = _core.Socket.OnClose
+
+    def _opened(self) -> Self:
+        """Runs what a subclass has as ``__init__``, without arguments, once the connection is open."""
+        try:
+            self.__init__()  # type: ignore[misc]  # whatever its parameters are, they need defaults
+        except BaseException:
+            self.Close(1001)
+            raise
+        return self
 
     @property
     def error(self) -> Error | None:

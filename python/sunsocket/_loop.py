@@ -93,15 +93,19 @@ class LoopHooks:
         """What ``Send`` returns above the high-water mark."""
         return _Room(self, room)
 
-    def future(self) -> asyncio.Future[Any]:
-        """A future for what is to be awaited, which belongs to this loop."""
+    def check(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which has to be this one: only here may tasks of it be woken."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop() and not self.reactor.is_forked():
             raise RuntimeError(
                 "this socket belongs to another event loop: what is awaited can be awaited there alone; "
                 "Send, Close and abort may be called from anywhere"
             )
-        return loop.create_future()
+        return loop
+
+    def future(self) -> asyncio.Future[Any]:
+        """A future for what is to be awaited, which belongs to this loop."""
+        return self.check().create_future()
 
     send_pieces = staticmethod(_pieces.send_async)
     busy = staticmethod(_log.busy)

@@ -74,6 +74,7 @@ async def send_async(
     socket: _core.Socket, pieces: Iterable[Any] | AsyncIterable[Any], text: bool | None, compress: bool | None
 ) -> None:
     """The same from an iterable or an asynchronous iterable; waits while there is no room."""
+    socket._loop_hooks.check()
     iterator = _iterate(pieces)
     sender = id(asyncio.current_task())
     async for first in iterator:
@@ -170,6 +171,7 @@ class AsyncReceive(AsyncIterator[str | bytes]):
 
 async def _receive_async(stream: _Stream, timeout: float | None) -> AsyncGenerator[str | bytes, None]:
     socket = stream.socket
+    socket._loop_hooks.check()
     with stream:
         while not stream.complete:
             taken = socket._take_piece()

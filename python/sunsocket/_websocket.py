@@ -92,9 +92,9 @@ class WebSocket(Base):
         """
         # The dispatcher's thread-local state and the hooks are made once; the socket owns the connection.
         handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
-        socket = cls(handle, Signal, None)
+        socket = cls.__new__(cls, handle, Signal, None)
         _jar.fill(options.get("cookies"), socket.url, socket.response_headers)
-        return socket
+        return socket._opened()
 
     def wait_closed(self, timeout: float | None = None) -> None:
         """Waits until the connection has closed, as ``OnClose.Wait(timeout)`` does.

@@ -113,14 +113,14 @@ async def _open(cls: type[_W], options: _core.Options, cookies: Any) -> _W:
     loop = asyncio.get_running_loop()
     hooks = hooks_of(loop)
     future: asyncio.Future[None] = loop.create_future()
-    socket = cls(hooks.reactor.connect(options, hooks, future), Signal, _READY)
+    socket = cls.__new__(cls, hooks.reactor.connect(options, hooks, future), Signal, _READY)
     try:
         await future
     except BaseException:
         socket.abort()
         raise
     _jar.fill(cookies, socket.url, socket.response_headers)
-    return socket
+    return socket._opened()
 
 
 class WebSocket(Base):
@@ -218,6 +218,7 @@ class WebSocket(Base):
         pauses = self._is_others_turn()
         if not pauses and (held := self._take_many(limit)):
             return held
+        self._loop_hooks.check()
         ticket = self._queue(limit)
         took = False
         try:

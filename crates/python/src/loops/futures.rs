@@ -1,11 +1,11 @@
 //! Futures of a loop: how a task is woken, and what tasks wait for beside messages.
 
 use std::cell::Cell;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
-use sunsocket_net::{Connection, State};
+use sunsocket_net::{Connection, Reactor, State};
 
 use crate::errors::{self, Failure};
 use crate::locking::lock;
@@ -23,6 +23,21 @@ pub(crate) fn note_handed_on() {
 /// Whether that was said since this was asked last.
 pub(super) fn take_handed_on() -> bool {
     HANDED_ON.replace(false)
+}
+
+thread_local! {
+    /// The reactor that this thread's loop turned last, by its place in memory.
+    static TURNED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says so.
+pub(super) fn note_turned(reactor: &Arc<Reactor>) {
+    TURNED.set(Arc::as_ptr(reactor) as usize);
+}
+
+/// Whether it is this one. Where it is not, the loop may be the same all the same: it has to be asked.
+pub(super) fn is_turned_here(reactor: &Arc<Reactor>) -> bool {
+    TURNED.get() == Arc::as_ptr(reactor) as usize
 }
 
 /// A future that a task of the loop awaits.

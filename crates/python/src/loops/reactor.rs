@@ -67,6 +67,7 @@ impl LoopReactor {
     fn process(&self, py: Python<'_>) -> Option<f64> {
         let outer = self.busy.swap(ident(py), Ordering::SeqCst);
         let _busy = Busy(&self.busy, outer);
+        futures::note_turned(&self.reactor);
         let report = self.reactor.take_busy_report();
         fairness::end();
         let since = Instant::now();

@@ -18,7 +18,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use sunsocket_net::{Outcome, State, Ticket};
 
 use super::awaitables::{Awaited, Step, derive, told};
-use super::futures::Future;
+use super::futures::{Future, is_turned_here};
 use crate::delivery::{Delivery, Handle, Looker, Value, Waiter};
 use crate::locking::lock;
 use crate::{fairness, payload};
@@ -196,6 +196,7 @@ impl Awaited for Receiving {
             }
         };
         begun.awaited = true;
+        check_loop(py, begun.delivery())?;
         begun.delivery().connection.pull();
         if fairness::is_over() {
             fairness::end();
@@ -211,6 +212,14 @@ impl Awaited for Receiving {
         this.put(Stage::Waits(begun.wait(py)?));
         Self::send_on(slf, value)
     }
+}
+
+/// Refuses what another loop awaits: who looks for messages wakes tasks, and those of a loop only its own thread may.
+fn check_loop(py: Python<'_>, delivery: &Delivery) -> PyResult<()> {
+    if is_turned_here(delivery.connection.reactor()) {
+        return Ok(());
+    }
+    delivery.hooks.bind(py).call_method0(pyo3::intern!(py, "check")).map(drop)
 }
 
 impl Begun {
