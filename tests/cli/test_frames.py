@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+
+from tests.servers.raw import TEXT, frame
 
 
 @pytest.mark.parametrize(("fps", "frames", "least", "most"), [(10, 5, 0.4, 60), (1000, 60, 0.059, 0.9)])
@@ -23,18 +27,22 @@ print(took >= {least}, took < {most})
     assert outcome.stdout == "true true\n", outcome
 
 
-def test_frames_go_on_beside_a_flood_and_the_flood_beside_frames(run_luau, raw_server):
+@pytest.fixture
+def flood(raw_server):
+    """A server that sends messages until the client has gone."""
+
     def serve(peer):
         peer.accept()
-        flood = b"".join(b"\x81\x01x" for _ in range(10_000))
-        # Until the script has seen enough of both.
+        many = frame(TEXT, b"x") * 10_000
         peer.sock.settimeout(20)
-        try:
+        with contextlib.suppress(OSError):
             while True:
-                peer.sock.sendall(flood)
-        except OSError:
-            pass
+                peer.sock.sendall(many)
 
+    return raw_server(serve).url
+
+
+def test_frames_go_on_beside_a_flood_and_the_flood_beside_frames(run_luau, flood):
     outcome = run_luau(
         """
 local ws = WebSocket.connect(...)
@@ -68,9 +76,41 @@ repeat task.wait() until heard >= 3000 and waited >= 20
 print("flood")
 ws:Close()
 """,
-        args=(raw_server(serve).url,),
+        args=(flood,),
     )
     assert outcome.stdout == "frames\nflood\n", outcome
+
+
+def test_a_loop_of_wait_leaves_frames_and_other_sockets_their_turn(run_luau, flood, echo):
+    # The loop is slower than the server, so that each Wait finds a message at once.
+    outcome = run_luau(
+        """
+local url, echo = ...
+local flooded, other = WebSocket.connect(url), WebSocket.connect(echo)
+local frames, echoed = 0, 0
+task.spawn(function()
+    while frames < 20 do
+        task.wait()
+        frames += 1
+    end
+end)
+other.OnMessage:Connect(function(message)
+    echoed += 1
+    other:Send(message)
+end)
+other:Send("x")
+repeat
+    flooded.OnMessage:Wait()
+    local start = os.clock()
+    repeat until os.clock() - start > 0.001
+until frames >= 20 and echoed >= 20
+print("both")
+flooded:Close()
+other:Close()
+""",
+        args=(flood, echo.url),
+    )
+    assert outcome.stdout == "both\n", outcome
 
 
 def test_a_connect_that_was_closed_keeps_no_script_alive(run_luau, raw_server):

@@ -1,13 +1,10 @@
 //! The coroutines' turn: what is due, in the order that `vm::scheduler` says, between two looks at the sockets.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::session::Session;
-
-/// After so long the sockets have their turn, and what is left goes on behind them: whatever coroutines do, messages are
-/// read and answered.
-const LONGEST: Duration = Duration::from_millis(5);
+use crate::turn;
 
 /// Resumes what is due.
 pub(crate) fn run(session: &Rc<Session>) {
@@ -17,7 +14,8 @@ pub(crate) fn run(session: &Rc<Session>) {
         return;
     }
     let _dispatch = session.reactor.dispatch();
-    let until = now + LONGEST;
+    session.turn.begin(Some(now));
+    let until = now + turn::COROUTINES;
     // What was deferred comes before what is due by time, which may defer as well.
     if resume_all(session, until) {
         scheduler.borrow_mut().begin_cycle(Instant::now());

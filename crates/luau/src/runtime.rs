@@ -126,7 +126,7 @@ fn turn_until_idle(session: &Rc<Session>) -> i32 {
 fn turn(session: &Rc<Session>, until: Instant) {
     session.reactor.turn(Some(until));
     let _dispatch = session.reactor.dispatch();
-    session.sockets_turn.set(None);
+    session.turn.begin(None);
     while let Some(connection) = session.reactor.next_ready() {
         if delivery::deliver(session, &connection) == Delivered::Some {
             // Its turn comes again, behind the others that are ready; coroutines that are due come first.

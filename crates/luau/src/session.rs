@@ -5,17 +5,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mlua::{Function, MultiValue, Thread, Value};
 use sunsocket_net::{ConnectOptions, Reactor, State};
 
 use crate::ahead::Ahead;
 use crate::socket::Socket;
+use crate::turn::Turn;
 use crate::vm::machine::Vm;
-
-/// How long sockets have their turn, whatever else is due.
-const SOCKETS_TURN: Duration = Duration::from_millis(2);
 
 /// Sets what is the same for every connection of the script.
 pub(crate) type Configure = Box<dyn Fn(&mut ConnectOptions)>;
@@ -32,8 +30,8 @@ pub(crate) struct Session {
     pub(crate) batch: RefCell<Option<Batch>>,
     /// Those of them that go to one handler as a list.
     pub(crate) ahead: Rc<Ahead>,
-    /// When the sockets' turn began, as far as anybody has asked.
-    pub(crate) sockets_turn: Cell<Option<Instant>>,
+    /// How long coroutines, or handlers, have run.
+    pub(crate) turn: Turn,
     /// Counts the coroutines that left off running handlers: each runs them in a turn of its own.
     pub(crate) handler_turn: Cell<u64>,
     /// The handler that began last, for a warning.
@@ -70,7 +68,7 @@ impl Session {
             idle: RefCell::default(),
             batch: RefCell::default(),
             ahead,
-            sockets_turn: Cell::new(None),
+            turn: Turn::new(),
             handler_turn: Cell::new(0),
             running: RefCell::default(),
             script,
@@ -96,9 +94,7 @@ impl Session {
             return false;
         }
         let now = Instant::now();
-        let began = self.sockets_turn.get().unwrap_or(now);
-        self.sockets_turn.set(Some(began));
-        now >= began + SOCKETS_TURN && scheduler.is_due(now)
+        self.turn.is_over_for_sockets(now) && scheduler.is_due(now)
     }
 
     /// The main coroutine has failed, and that is no end while a socket is open.

@@ -160,14 +160,16 @@ pub(crate) fn wait(
 fn wait_for_message(session: &Rc<Session>, socket: &Rc<Socket>, thread: Thread) -> mlua::Result<Waited> {
     let vm: &Vm = &session.vm;
     socket.connection.pull();
-    if let Some(message) = socket.take_free(&vm.lua)? {
+    // Where messages come faster than they are taken, a loop of `Wait` would never yield.
+    let gives_way = session.turn.is_over_for_coroutine() && socket.has_message();
+    if !gives_way && let Some(message) = socket.take_free(&vm.lua)? {
         return Ok((Value::String(message), Value::Nil, None));
     }
     let (token, suspension) = vm.suspensions.enter(thread);
     let own = Rc::clone(&suspension);
     let ticket = socket.takers().wait(Waits { suspension, which: Which::Message });
     // What is held is for everybody who waits, unless there are handlers that it will fire for.
-    while let Some(next) = socket.next(&vm.lua, Asker::Waiter)? {
+    while !gives_way && let Some(next) = socket.next(&vm.lua, Asker::Waiter)? {
         match next {
             Next::Give(other, waits, message) if other != ticket => socket.give(vm, other, waits, message),
             Next::End(waits) if !Rc::ptr_eq(&waits.suspension, &own) => socket.end(vm, waits)?,
@@ -186,6 +188,8 @@ fn wait_for_message(session: &Rc<Session>, socket: &Rc<Socket>, thread: Thread) 
             let late = socket.connection.close_was_reported();
             if late {
                 come_late(session, &socket);
+            } else if gives_way {
+                socket.connection.request_delivery();
             }
             socket.update_interest();
             own.on_leave(move |woken| {
