@@ -85,6 +85,20 @@ print(len(os.listdir("/proc/self/task")), "websockets" in sys.modules, "trustme"
     assert outcome.stdout == "1 False False\n", outcome
 
 
+def test_importing_it_imports_little(run_python):
+    """Each of these takes longer than all of ours together, and a program that has a use for it has it anyway."""
+    outcome = run_python(
+        """
+import sys
+before = set(sys.modules)
+import sunsocket
+print(sorted({"asyncio", "dataclasses", "inspect", "logging", "ssl"} & sys.modules.keys() - before))
+""",
+        flags=(),
+    )
+    assert outcome.stdout == "[]\n", outcome
+
+
 def test_the_version_is_the_distribution_s():
     from importlib.metadata import version
 

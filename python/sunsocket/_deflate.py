@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ._record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deflate:
     """How permessage-deflate is offered, or what was agreed of it (:attr:`WebSocket.compression`).
 

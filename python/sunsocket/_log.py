@@ -1,11 +1,21 @@
-"""What is logged, under the name ``sunsocket``, and in which words."""
+"""What is logged, under the name ``sunsocket``, and in which words.
+
+``logging`` is imported by the first of it: a program that does not use it pays nothing for the name.
+"""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-logger = logging.getLogger("sunsocket")
+if TYPE_CHECKING:
+    import logging
+
+
+def logger() -> logging.Logger:
+    """Where all of it goes."""
+    import logging
+
+    return logging.getLogger("sunsocket")
 
 
 def describe(handler: Any) -> str:
@@ -18,17 +28,17 @@ def describe(handler: Any) -> str:
 def failed(error: BaseException, handler: Any) -> None:
     """A handler raised, or delivering a message did."""
     what = describe(handler) if handler is not None else "delivering a message"
-    logger.error("the handler %s raised", what, exc_info=(type(error), error, error.__traceback__))
+    logger().error("the handler %s raised", what, exc_info=(type(error), error, error.__traceback__))
 
 
 def still_ran(handler: Any) -> None:
     """A handler was ended, because the program had."""
-    logger.warning("the handler %s still ran when the program had ended; it was stopped", describe(handler))
+    logger().warning("the handler %s still ran when the program had ended; it was stopped", describe(handler))
 
 
 def busy(handler: Any, seconds: float) -> None:
     """A handler ran so long that the guardian had to answer in its place."""
-    logger.warning(
+    logger().warning(
         "the handler %s was busy for %.1f s; pings were answered meanwhile, but no other handler could run: "
         "move long work to a thread or a task",
         describe(handler),
@@ -38,7 +48,7 @@ def busy(handler: Any, seconds: float) -> None:
 
 def panicked(outcome: str, text: str) -> None:
     """The engine panicked, which it never should."""
-    logger.critical(
+    logger().critical(
         "sunsocket panicked (%s); %s. This is a defect of sunsocket, not of the program: please report it",
         text,
         outcome,
@@ -47,7 +57,7 @@ def panicked(outcome: str, text: str) -> None:
 
 def dropped(url: str) -> None:
     """A message was dropped because nobody has ever listened; said once for a connection."""
-    logger.warning(
+    logger().warning(
         "messages from %s are being dropped, the oldest first: the hold (max_held) is full and nobody listens; "
         "connect a handler to OnMessage, or call recv()",
         url,

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import Any
 
-from . import _core, _lifetime, _log, _pieces
+from . import _core, _lifetime, _log, _pieces_async
 from ._later import Closing
 
 
@@ -42,7 +42,7 @@ class LoopHooks:
         """Reads, runs handlers, writes."""
         away = self.reactor.process()
         if away is not None:
-            _log.logger.warning(
+            _log.logger().warning(
                 "the event loop was blocked for %.1f s; pings were answered meanwhile, but nothing else ran: "
                 "await, or use asyncio.to_thread, for long work",
                 away,
@@ -107,7 +107,7 @@ class LoopHooks:
         """A future for what is to be awaited, which belongs to this loop."""
         return self.check().create_future()
 
-    send_pieces = staticmethod(_pieces.send_async)
+    send_pieces = staticmethod(_pieces_async.send)
     busy = staticmethod(_log.busy)
     dropped = staticmethod(_log.dropped)
 

@@ -6,11 +6,12 @@ import base64
 import binascii
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ._record import hidden, record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class TLS:
     """Certificates and host names of ``wss`` connections.
 
@@ -34,9 +35,9 @@ class TLS:
     ca_file: str | os.PathLike[str] | None = None
     ca_data: str | bytes | None = None
     cert_file: str | os.PathLike[str] | None = None
-    cert_data: str | bytes | None = field(default=None, repr=False)
+    cert_data: str | bytes | None = hidden(default=None)
     key_file: str | os.PathLike[str] | None = None
-    key_data: str | bytes | None = field(default=None, repr=False)
+    key_data: str | bytes | None = hidden(default=None)
     pin: str | Sequence[str] = ()
     min_version: Literal["1.2", "1.3"] = "1.2"
     server_hostname: str | None = None

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from . import _core, _jar, _options, _pieces
+from . import _core, _jar, _options, _pieces_async
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
@@ -246,7 +246,7 @@ class WebSocket(Base):
 
         ``async for piece in ws.recv_streaming()``
         """
-        return _pieces.AsyncReceive(self, _options.check_timeout(timeout))
+        return _pieces_async.AsyncReceive(self, _options.check_timeout(timeout))
 
     async def ping(self, payload: bytes | str = b"", timeout: float | None = None) -> float:
         """Sends a ping and waits for its pong; see :meth:`sunsocket.WebSocket.ping`."""
