@@ -7,7 +7,7 @@ from functools import partial
 from types import CodeType, CoroutineType, MethodType
 from typing import Any
 
-from . import _lifetime, _log, _pieces
+from . import _context, _lifetime, _log, _pieces
 
 #: The flag of a coroutine function's code, ``inspect.CO_COROUTINE``: `inspect` takes 9 ms to import.
 CO_COROUTINE = 128
@@ -44,13 +44,14 @@ def is_coroutine_function(handler: Any) -> bool:
     return isinstance(code, CodeType) and bool(code.co_flags & CO_COROUTINE)
 
 
-def check_handler(handler: Any) -> None:
-    """Refuses what can never work."""
+def prepare_handler(handler: Any) -> Any:
+    """What is called for a handler. Refuses what can never work."""
     if is_coroutine_function(handler):
         raise TypeError(
             f"{_log.describe(handler)} is a coroutine function, and handlers run on a thread here: "
             "use sunsocket.aio.WebSocket"
         )
+    return _context.bind(handler)
 
 
 send_pieces = _pieces.send

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._context import InContext
+
 if TYPE_CHECKING:
     import logging
 
@@ -20,6 +22,8 @@ def logger() -> logging.Logger:
 
 def describe(handler: Any) -> str:
     """A handler's name with the place where it was written, as far as it has one."""
+    if isinstance(handler, InContext):
+        handler = handler.handler
     name = getattr(handler, "__qualname__", None) or repr(handler)
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code else str(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import contextvars
 import inspect
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Generator
 from typing import Any
 
 from . import _core, _lifetime, _log, _pieces_async
+from ._context import InContext, bind
 from ._later import Closing
 
 
@@ -36,7 +38,9 @@ class LoopHooks:
 
     def start(self) -> None:
         """Has the loop watch the reactor, and is told when the loop ends: it keeps what it calls back alive as long."""
-        self.loop.add_reader(self.reactor.fileno(), _Reader(self, _stop_before_close(self)))
+        reader = _Reader(self, _stop_before_close(self))
+        # In an empty context, and not in that of whoever connects first: handlers have their own.
+        contextvars.Context().run(self.loop.add_reader, self.reactor.fileno(), reader)
 
     def process(self) -> None:
         """Reads, runs handlers, writes."""
@@ -74,7 +78,9 @@ class LoopHooks:
             if inspect.iscoroutine(result):
                 result.close()
             return
-        task: asyncio.Task[Any] = self.loop.create_task(_await(result))
+        # A copy, as every task has: what it sets reaches neither the handler's next call nor other tasks.
+        context = handler.context.copy() if isinstance(handler, InContext) else None
+        task: asyncio.Task[Any] = self.loop.create_task(_await(result), context=context)
         self.tasks.add(task)
         task.add_done_callback(lambda task: self._done(task, handler))
 
@@ -86,8 +92,9 @@ class LoopHooks:
         if not isinstance(error, (SystemExit, KeyboardInterrupt)):
             self.failed(error, handler)
 
-    def check_handler(self, handler: Any) -> None:
-        """Plain functions and coroutine functions are both fine."""
+    def prepare_handler(self, handler: Any) -> Any:
+        """What is called for a handler. Plain functions and coroutine functions are both fine."""
+        return bind(handler)
 
     def room_waiter(self, room: _core.RoomQueue) -> Awaitable[None]:
         """What ``Send`` returns above the high-water mark."""

@@ -109,8 +109,8 @@ impl Signal {
                 "a handler is a function or another callable, not {name}"
             )));
         }
-        self.delivery.hooks.bind(handler.py()).call_method1("check_handler", (handler,))?;
-        let id = self.delivery.connect(self.which, Arc::new(handler.clone().unbind()), once);
+        let prepared = self.delivery.hooks.bind(handler.py()).call_method1("prepare_handler", (handler,))?;
+        let id = self.delivery.connect(self.which, Arc::new(prepared.unbind()), once);
         Ok(SignalConnection { delivery: Arc::clone(&self.delivery), which: self.which, id })
     }
 }
