@@ -96,6 +96,26 @@ def test_an_uncaught_error_with_sockets_open(run_python, closes):
     assert ended(closes) == [1001, 1001]
 
 
+def test_a_program_that_goes_on_after_an_error_says_so(start_python, closes):
+    """It would look as if it hung."""
+    process = start_python(
+        SETUP + "ws.OnMessage.Connect(print); raise LookupError('mine')", closes.url + "?token=secret", flags=()
+    )
+    lines = []
+    while "sunsocket:" not in (line := process.stderr.readline()):
+        assert line, lines
+        lines.append(line)
+    assert lines[-1] == "LookupError: mine\n"
+    assert line == (
+        f"sunsocket: the program goes on with its handlers, still open: {closes.url}?…; Ctrl-C ends it; "
+        "daemon=True would not have kept it\n"
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=15) == ("", "")
+    assert process.returncode == 1
+    assert ended(closes) == [1001, 1001]
+
+
 def test_os_exit_ends_at_once(run_python, closes):
     outcome = run_python(SETUP + "ws.OnMessage.Connect(print); os._exit(4)", closes.url, timeout=15)
     assert (outcome.stdout, outcome.stderr, outcome.status) == ("", "", 4), outcome

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import io
 import signal
+import sys
 import threading
 
 import pytest
@@ -64,3 +66,24 @@ def test_a_program_that_ignores_ctrl_c_is_left_alone(monkeypatch):
     finally:
         signal.signal(signal.SIGINT, before)
     assert _lifetime._ending
+
+
+def test_what_goes_on_after_an_error_is_told_once_and_shortly(capsys):
+    _lifetime._say_what_goes_on([])
+    assert capsys.readouterr() == ("", "")
+    _lifetime._say_what_goes_on([f"ws://{number}.example/" for number in range(5)])
+    assert "still open: ws://0.example/, ws://1.example/, ws://2.example/ and 2 more; Ctrl-C" in capsys.readouterr().err
+
+
+def test_at_a_prompt_it_is_not_told(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    _lifetime._say_what_goes_on(["ws://a.example/"])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_standard_error_it_is_told_nobody(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    for stderr in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        _lifetime._say_what_goes_on(["ws://a.example/"])

@@ -348,8 +348,8 @@ class LoopReactor:
 def connect(options: Options, hooks: Any, daemon: bool) -> Handle:
     """Connects on the calling thread; messages will be delivered by the dispatcher."""
 
-def keepers() -> int:
-    """How many open sockets with a handler keep the program alive."""
+def keepers() -> list[str]:
+    """Where the open sockets with a handler lead to, which keep the program alive."""
 
 def watch_keepers(changed: Callable[[], Any]) -> None:
     """Has ``changed`` called whenever an open socket may have stopped to keep the program alive."""

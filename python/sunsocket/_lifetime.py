@@ -7,6 +7,7 @@ still open is closed with 1001, and the dispatcher's thread is joined before the
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ CLOSE_TIMEOUT = 10.0
 
 #: A signal that comes in right before the main thread falls asleep does not wake it: it looks this often, in seconds.
 LOOK = 1.0
+
+#: How many sockets are named that keep a program alive whose main thread has ended with an error.
+MOST_SHOWN = 3
 
 _registered = False
 #: Set when an open socket may have stopped to keep the program alive.
@@ -68,11 +72,31 @@ def _wait() -> None:
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     try:
         _core.watch_keepers(_changed.set)
+        if not interrupted and hasattr(sys, "last_type"):
+            _say_what_goes_on(_core.keepers())
         while not (interrupted or _ending) and _core.keepers():
             _changed.wait(LOOK)
             _changed.clear()
     except KeyboardInterrupt:
         _core.shut_down(CLOSE_TIMEOUT)
+
+
+def _say_what_goes_on(urls: list[str]) -> None:
+    """The main thread has ended with an error, whose traceback is shown: that the program goes on is no hang."""
+    # Somebody who types at a prompt has gone on since, and knows.
+    if not urls or hasattr(sys, "ps1") or sys.stderr is None:
+        return
+    shown = ", ".join(urls[:MOST_SHOWN])
+    if len(urls) > MOST_SHOWN:
+        shown += f" and {len(urls) - MOST_SHOWN} more"
+    # A standard error that is closed is told nothing.
+    with contextlib.suppress(OSError, ValueError):
+        print(
+            f"sunsocket: the program goes on with its handlers, still open: {shown}; Ctrl-C ends it; "
+            "daemon=True would not have kept it",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _stop() -> None:

@@ -92,16 +92,13 @@ fn current() -> Option<Arc<Reactor>> {
     lock(&DISPATCHER).as_ref().map(|dispatcher| Arc::clone(&dispatcher.reactor))
 }
 
-/// How many open sockets with a handler keep the program alive.
+/// Where the open sockets with a handler lead to, which keep the program alive.
 #[pyfunction]
-pub(crate) fn keepers() -> usize {
-    let Some(reactor) = current() else { return 0 };
+pub(crate) fn keepers() -> Vec<String> {
+    let Some(reactor) = current() else { return Vec::new() };
     let connections = reactor.open_connections();
-    connections
-        .iter()
-        .filter_map(|connection| Delivery::of(connection))
-        .filter(|each| each.keeps_alive())
-        .count()
+    let deliveries = connections.iter().filter_map(|connection| Delivery::of(connection));
+    deliveries.filter(|each| each.keeps_alive()).map(|each| each.connection.url().to_string()).collect()
 }
 
 /// Closes what is open with 1001, for at the most ``timeout`` seconds, then joins the dispatcher's thread.
