@@ -179,9 +179,14 @@ def test_who_waits_in_a_task_or_thread_is_told_the_same(face, raw_server):
 
 
 def test_the_error_is_one_object(face, raw_server):
+    def script(peer):
+        peer.accept()
+        peer.recv()
+
     async def test():
-        ws = await face.connect(raw_server(lambda peer: peer.accept()).url)
+        ws = await face.connect(raw_server(script).url)
         assert ws.error is None
+        ws.Send("drop me")
         await face.do(ws.wait_closed(10))
         with pytest.raises(ConnectionLost) as raised:
             await face.do(ws.recv())

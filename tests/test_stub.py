@@ -154,6 +154,15 @@ sunsocket.trio
 async def loop() -> None:
     other = await sunsocket.aio.WebSocket.connect("ws://echo.example", headers=5)
     message: str | bytes = other.recv()
+    for message in other:
+        print(message)
+    async with ws:
+        print("entered")
+
+
+@ws.on_message
+def handler(message: str | bytes) -> None:
+    print(message)
 """
 
 
@@ -185,4 +194,4 @@ def test_a_user_s_program_passes_mypy_strict(check):
 @pytest.mark.timeout(120)
 def test_a_user_s_mistakes_are_found_by_mypy(check):
     found = [line.split(":")[1] for line in check(WRONG).splitlines()[:-1] if ": error:" in line]
-    assert sorted(map(int, found)) == [5, 6, 7, 8, 9, 10, 11, 15, 16]
+    assert sorted(map(int, found)) == [5, 6, 7, 8, 9, 10, 11, 15, 16, 17, 19, 19, 23]

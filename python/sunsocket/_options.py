@@ -153,8 +153,13 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
             # Without the value, which may be a secret and end in a log.
-            what = f"the value of {pair[0]!r}" if isinstance(pair, tuple) and len(pair) == 2 else "one of them"
-            raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; {what} is something else")
+            if isinstance(pair, str):
+                what = 'a line "Name: value" is written {"Name": "value"}'
+            elif isinstance(pair, tuple) and len(pair) == 2:
+                what = f"the value of {pair[0]!r} is something else"
+            else:
+                what = "one of them is something else"
+            raise TypeError(f"headers is a mapping or a list of (name, value) pairs of str; {what}")
     return pairs
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import _core
+from typing import TYPE_CHECKING
+
+from . import _core, _mixed_up
 from ._core import SignalConnection
 
 __all__ = ["Signal", "SignalConnection"]
@@ -20,3 +22,5 @@ class Signal(_core.Signal):
     connect = _core.Signal.Connect
     once = _core.Signal.Once
     wait = _core.Signal.Wait
+    if not TYPE_CHECKING:
+        __call__ = _mixed_up.not_a_function

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
-from . import _core, _hooks, _jar, _options, _pieces
+from . import _core, _hooks, _jar, _mixed_up, _options, _pieces
 from ._base import Base, State
 from ._errors import ConnectionClosed, ConnectionLost
 from ._signal import Signal
@@ -46,6 +46,7 @@ class WebSocket(Base):
         def on_close(self) -> Signal: ...
     else:
         send = _core.Socket.Send
+        __await__ = __aiter__ = __aenter__ = __aexit__ = _mixed_up.not_in_a_loop
 
     @classmethod
     def connect(cls, url: str, *, daemon: bool = False, **options: Unpack[_options.ConnectOptions]) -> Self:

@@ -14,11 +14,12 @@ The loop watches one descriptor and runs handlers itself: no thread is on a mess
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 
-from . import _core, _jar, _options, _pieces_async
+from . import _core, _jar, _mixed_up, _options, _pieces_async
 from ._base import Base, State
 from ._core import SignalConnection
 from ._errors import ConnectionClosed, ConnectionLost
@@ -56,6 +57,8 @@ class Signal(_core.Signal):
 
     connect = _core.Signal.Connect
     once = _core.Signal.Once
+    if not TYPE_CHECKING:
+        __call__ = _mixed_up.not_a_function
 
     async def Wait(self, timeout: float | None = None) -> Any:
         """Waits for the next value; everybody who waits gets the same.
@@ -107,6 +110,20 @@ class _Connecting(Later[_W]):
         assert self._socket is not None, "__aenter__ has it"
         await self._socket.__aexit__(kind, error, trace)
 
+    def __del__(self) -> None:
+        if not self.has_begun:
+            text = "WebSocket.connect() was never awaited, and nothing was opened"
+            warnings.warn(text, RuntimeWarning, stacklevel=2, source=self)
+
+    if not TYPE_CHECKING:
+
+        def _mix_up(self, *_: Any) -> NoReturn:
+            # One mistake is told once.
+            self.has_begun = True
+            _mixed_up.not_in_a_thread()
+
+        __enter__ = __exit__ = __iter__ = _mix_up
+
 
 async def _open(cls: type[_W], options: _core.Options, cookies: Any) -> _W:
     """Connects in the running loop."""
@@ -152,6 +169,7 @@ class WebSocket(Base):
         def on_close(self) -> Signal: ...
     else:
         send = _core.Socket.Send
+        __enter__ = __exit__ = __iter__ = _mixed_up.not_in_a_thread
 
     @classmethod
     def connect(cls, url: str, **options: Unpack[_options.ConnectOptions]) -> _Connecting[Self]:

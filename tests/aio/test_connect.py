@@ -49,7 +49,8 @@ def test_one_connect_object_may_be_awaited_again(loop, echo):
 
 def test_a_connect_that_nobody_awaits_does_nothing(loop, listener):
     async def test():
-        WebSocket.connect(listener.url)
+        with pytest.warns(RuntimeWarning, match="never awaited"):
+            WebSocket.connect(listener.url)
         await asyncio.sleep(0)
         gc.collect()
         assert not listener.was_tried()
