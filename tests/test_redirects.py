@@ -280,8 +280,8 @@ def test_scripts_follow_redirects(run_luau, hops):
     """
     outcome = run_luau(script)
     assert f"WebSocket {last.url}/b" in outcome.stdout, outcome
-    assert "the limit is 5 (max_redirects)" in outcome.stdout, outcome
+    assert "the limit is 5 (--max-redirects)" in outcome.stdout, outcome
     outcome = run_luau(script, "--max-redirects", "0")
     assert outcome.status == 1
-    assert "max_redirects" in outcome.stderr, outcome
+    assert "(--max-redirects)" in outcome.stderr, outcome
     assert run_luau(script, "--max-redirects", "many").status == 2

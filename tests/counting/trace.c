@@ -1,7 +1,7 @@
 /* Counts the system calls of a program, all its threads together.
  *
- * Usage: trace OUTPUT PROGRAM [ARGUMENTS]. Whenever the program writes a line to its standard output that begins with
- * "COUNT", that line goes to OUTPUT, followed by how often each system call was made so far, as NAME=TIMES. Ends with the
+ * Usage: trace OUTPUT PROGRAM [ARGUMENTS]. Whenever the program writes a line that begins with "COUNT" (to whatever
+ * descriptor: a script writes to a duplicate of its standard output), that line goes to OUTPUT, followed by how often each system call was made so far, as NAME=TIMES. Ends with the
  * program's exit status, or with 125 where this process may not trace another.
  *
  * With ptrace(2), because the engine calls the system without the C library, where no preloaded library would see it. */
@@ -59,7 +59,7 @@ static void report(FILE *output, const char *line) {
 /* A thread is about to make a system call. */
 static void count(FILE *output, pid_t thread, const struct ptrace_syscall_info *info) {
     char line[LINE + 1] = {0};
-    if (info->entry.nr == SYS_write && info->entry.args[0] == STDOUT_FILENO) {
+    if (info->entry.nr == SYS_write) {
         size_t len = info->entry.args[2] < LINE ? info->entry.args[2] : LINE;
         struct iovec to = {line, len}, from = {(void *)(uintptr_t)info->entry.args[1], len};
         if (process_vm_readv(thread, &to, 1, &from, 1, 0) > 0 && !strncmp(line, "COUNT", 5)) {

@@ -52,7 +52,13 @@ pub fn run(options: RunOptions, signal: impl FnMut() -> Option<i32> + 'static) -
             return 1;
         }
     };
-    let vm = Vm::new(color, fps, exit_on_error, Box::new(signal));
+    let vm = match Vm::new(color, fps, exit_on_error, Box::new(signal)) {
+        Ok(vm) => vm,
+        Err(error) => {
+            cannot_start(&error);
+            return 1;
+        }
+    };
     let session = match Session::new(vm, reactor, configure, path) {
         Ok(session) => session,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
@@ -44,7 +45,7 @@ impl Vm {
         fps: u32,
         exit_on_error: bool,
         signal: Box<dyn FnMut() -> Option<i32>>,
-    ) -> Rc<Self> {
+    ) -> io::Result<Rc<Self>> {
         let began = Instant::now();
         let endings = Rc::new(Endings::new(signal));
         let vm = Rc::new(Self {
@@ -53,7 +54,7 @@ impl Vm {
             scheduler: RefCell::new(Scheduler::new(Frames::new(began, fps))),
             suspensions: Suspensions::default(),
             loader: OnceCell::new(),
-            output: Output::new(color, Rc::clone(&endings)),
+            output: Output::new(color, Rc::clone(&endings))?,
             functions: RefCell::default(),
             main: RefCell::default(),
             failed: Cell::new(false),
@@ -62,7 +63,7 @@ impl Vm {
             turns: Cell::new(0),
         });
         vm.lua.set_app_data(Rc::downgrade(&vm));
-        vm
+        Ok(vm)
     }
 
     /// Whether the script is to end, as far as is known: nobody is asked anew.

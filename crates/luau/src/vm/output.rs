@@ -1,15 +1,15 @@
 //! What a script prints, and what is said about it on standard error.
 //!
-//! Both are written straight to the system, not through the standard library: that takes a descriptor which cannot be
-//! written for one that was, and begins a write anew that a signal has cut off, however long nobody reads.
+//! Both are written as files: the standard library's own handles take a descriptor that is closed for one that was
+//! written, and begin a write anew that a signal has cut off, however long nobody reads.
 
 use std::cell::RefCell;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 
 use super::ending::{Ending, Endings};
 
@@ -17,6 +17,8 @@ use super::ending::{Ending, Endings};
 const GATHERED: usize = 64 << 10;
 
 pub(crate) struct Output {
+    stdout: File,
+    stderr: File,
     printed: RefCell<Vec<u8>>,
     /// Whether standard error may have colours.
     color: bool,
@@ -25,8 +27,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(color: bool, endings: Rc<Endings>) -> Self {
-        Self { printed: RefCell::new(Vec::with_capacity(GATHERED)), color, endings }
+    /// # Errors
+    /// There is no descriptor left, or one of the two is closed.
+    pub(crate) fn new(color: bool, endings: Rc<Endings>) -> io::Result<Self> {
+        Ok(Self {
+            stdout: io::stdout().as_fd().try_clone_to_owned()?.into(),
+            stderr: io::stderr().as_fd().try_clone_to_owned()?.into(),
+            printed: RefCell::new(Vec::with_capacity(GATHERED)),
+            color,
+            endings,
+        })
     }
 
     /// Writes a line to standard output; it is seen when the host next sleeps, and soon while the script runs.
@@ -45,23 +55,22 @@ impl Output {
         if printed.is_empty() {
             return;
         }
-        let written = self.write(io::stdout().as_fd(), &printed);
+        let written = self.write(&self.stdout, &printed);
         printed.clear();
         printed.shrink_to(GATHERED);
         drop(printed);
         if let Err(error) = written
-            && self.fails(error)
+            && self.fails(&error)
         {
-            self.error(&format!(
-                "sunsocket run: cannot write to standard output: {}",
-                io::Error::from(error).to_string().split(" (os error").next().unwrap_or_default()
-            ));
+            let text = error.to_string();
+            let words = text.split(" (os error").next().unwrap_or_default();
+            self.error(&format!("sunsocket run: cannot write to standard output: {words}"));
         }
     }
 
     /// Whether the failure is to be told. One that nobody reads ends by a signal, without a word.
-    fn fails(&self, error: Errno) -> bool {
-        if error == Errno::PIPE {
+    fn fails(&self, error: &io::Error) -> bool {
+        if error.kind() == ErrorKind::BrokenPipe {
             self.endings.end(Ending::NoReader);
             return false;
         }
@@ -74,7 +83,9 @@ impl Output {
     fn complain(&self, line: &str, color: &str) {
         self.flush();
         let line = if self.color { format!("\x1b[{color}m{line}\x1b[0m\n") } else { format!("{line}\n") };
-        if let Err(Errno::PIPE) = self.write(io::stderr().as_fd(), line.as_bytes()) {
+        if let Err(error) = self.write(&self.stderr, line.as_bytes())
+            && error.kind() == ErrorKind::BrokenPipe
+        {
             self.endings.end(Ending::NoReader);
         }
     }
@@ -88,18 +99,22 @@ impl Output {
     }
 
     /// Writes all of it, unless the script is to end meanwhile: nobody may be reading.
-    fn write(&self, to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    fn write(&self, mut to: &File, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match rustix::io::write(to, bytes) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(Errno::INTR) if self.endings.look().is_none() => {}
-                Err(Errno::INTR) => return Ok(()),
+            let interrupted = match to.write(bytes) {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    false
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => true,
                 // Somebody who shares the descriptor has made it one that does not wait.
-                Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&to, PollFlags::OUT)], None) {
-                    Err(Errno::INTR) if self.endings.look().is_some() => return Ok(()),
-                    _ => {}
-                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(to, PollFlags::OUT)], None).is_err()
+                }
                 Err(error) => return Err(error),
+            };
+            if interrupted && self.endings.look().is_some() {
+                return Ok(());
             }
         }
         Ok(())
