@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
-targets=${TARGETS:-handshake frames sending closing}
+targets=${TARGETS:-handshake frames sending closing tunnels}
 command -v cargo >/dev/null || { echo "fuzz: cargo is needed and was not found"; exit 1; }
 target=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
