@@ -16,6 +16,9 @@ use crate::options::{Offer, offer, proxies};
 use crate::signals::Watch;
 
 /// Runs a Luau script to its end and returns the exit status.
+///
+/// SIGINT, SIGTERM and SIGHUP close its sockets with 1001 and end it with 128 and their number; a second one ends the
+/// process at once. 141: nobody reads standard output any more; whoever called ends by SIGPIPE.
 #[pyfunction]
 #[pyo3(signature = (path, args, *, resolve, ca_data, server_hostname, verify, headers, compression, max_redirects, redirect_headers, proxy, color, fps, exit_on_error))]
 #[expect(clippy::too_many_arguments, reason = "keywords, one for each option of the command")]
