@@ -50,8 +50,8 @@ def value(cell):
 
 def test_options_and_their_defaults():
     shown = {name: value(cells[1]) for name, cells in table(CLASS, "Options").items()}
-    daemon = inspect.signature(WebSocket.connect).parameters["daemon"].default
-    assert shown == {**DEFAULTS, "daemon": daemon}
+    own = {name: inspect.signature(WebSocket.connect).parameters[name].default for name in ("daemon", "warn_in_loop")}
+    assert shown == {**DEFAULTS, **own}
 
 
 @pytest.mark.parametrize(("heading", "options"), [("TLS", TLS), ("Compression", Deflate)])

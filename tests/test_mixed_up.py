@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import warnings
 
 import pytest
 
-from sunsocket import State, WebSocket, aio
+from sunsocket import State, WebSocket, _hooks, aio
 
 THREADS = 'the class for threads.*use "with" and "for".*take sunsocket.aio.WebSocket'
 LOOP = 'the class for asyncio: use "async with" and "async for".*take sunsocket.WebSocket'
@@ -109,3 +110,30 @@ def test_a_header_as_a_line_is_told_how_it_is_written(face, listener, headers):
         assert not listener.was_tried()
 
     face.run(test)
+
+
+def test_the_class_for_threads_in_a_running_loop_is_told_once(echo, caplog, monkeypatch):
+    monkeypatch.setattr(_hooks, "_said_in_a_loop", False)
+
+    def connect(**options):
+        WebSocket.connect(echo.url, **options).abort()
+
+    async def test():
+        connect(warn_in_loop=False)
+        await asyncio.to_thread(connect)
+        assert caplog.records == []
+        connect()
+        connect()
+
+    connect()
+    asyncio.run(test())
+    (record,) = caplog.records
+    assert (record.name, record.levelname, record.pathname) == ("sunsocket", "WARNING", __file__)
+    assert "in a running event loop" in record.getMessage()
+    assert "use sunsocket.aio.WebSocket there" in record.getMessage()
+
+
+def test_a_program_without_asyncio_does_not_import_it_for_that(monkeypatch):
+    monkeypatch.delitem(sys.modules, "asyncio")
+    _hooks.look_for_a_loop()
+    assert "asyncio" not in sys.modules

@@ -10,7 +10,7 @@ The same class for asyncio and uvloop is :mod:`sunsocket.aio`; scripts written i
 ``sunsocket run FILE``.
 """
 
-import typing as _typing
+from typing import TYPE_CHECKING
 
 from ._core import __version__
 from ._deflate import Deflate
@@ -57,7 +57,7 @@ __all__ = [
 connect = WebSocket.connect
 
 
-if _typing.TYPE_CHECKING:
+if TYPE_CHECKING:
     from . import aio as aio
 else:
 
@@ -71,3 +71,6 @@ else:
 
     def __dir__() -> list[str]:
         return [*globals(), "aio"]
+
+
+del TYPE_CHECKING

@@ -54,6 +54,21 @@ def prepare_handler(handler: Any) -> Any:
     return _context.bind(handler)
 
 
+#: It is said once.
+_said_in_a_loop = False
+
+
+def look_for_a_loop() -> None:
+    """Says that the class for threads is used in a running loop, which stands still whenever it waits."""
+    global _said_in_a_loop
+    # Without asyncio there is no loop; importing it for the question would take longer than all of ours.
+    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    if _said_in_a_loop or running is None or running() is None:
+        return
+    _said_in_a_loop = True
+    _log.in_a_loop()
+
+
 send_pieces = _pieces.send
 busy = _log.busy
 dropped = _log.dropped

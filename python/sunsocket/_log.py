@@ -59,6 +59,16 @@ def panicked(outcome: str, text: str) -> None:
     )
 
 
+def in_a_loop() -> None:
+    """The class for threads is used in a running event loop."""
+    logger().warning(
+        "sunsocket.WebSocket.connect() was called in a running event loop, which stands still while it connects and "
+        "whenever you wait for the socket: use sunsocket.aio.WebSocket there (warn_in_loop=False turns this off)",
+        # Of whoever called connect().
+        stacklevel=4,
+    )
+
+
 def dropped(url: str) -> None:
     """A message was dropped because nobody has ever listened; said once for a connection."""
     logger().warning(

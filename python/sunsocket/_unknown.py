@@ -58,6 +58,7 @@ _DONE_OTHERWISE = {
     "on_open": "the socket is open when connect() returns: what is to follow is written behind it",
     "on_ping": "pings of the server are answered, without being told of",
     "on_pong": "ws.ping() waits for the pong",
+    "warn_in_loop": "it is for the class for threads alone: here nothing blocks the loop",
     "receive_timeout": "say it where you wait: ws.recv(timeout=...)",
 }
 

@@ -49,12 +49,20 @@ class WebSocket(Base):
         __await__ = __aiter__ = __aenter__ = __aexit__ = _mixed_up.not_in_a_loop
 
     @classmethod
-    def connect(cls, url: str, *, daemon: bool = False, **options: Unpack[_options.ConnectOptions]) -> Self:
+    def connect(
+        cls,
+        url: str,
+        *,
+        daemon: bool = False,
+        warn_in_loop: bool = True,
+        **options: Unpack[_options.ConnectOptions],
+    ) -> Self:
         """Opens a connection; it is open when this returns.
 
         Args:
             url: A ``ws://`` or ``wss://`` address (RFC 6455 section 3).
             daemon: True lets the program end while this socket is open and has handlers.
+            warn_in_loop: False logs no warning where this is called in a running event loop, which it blocks.
             headers: Further header lines of the opening handshake, a mapping or ``(name, value)`` pairs.
             auth: ``(user, password)`` in place of those in ``url``: sent as Basic credentials (RFC 7617) with the first
                 request, and as a digest (RFC 7616) where the server asks for one. Or a function, called for each
@@ -91,6 +99,8 @@ class WebSocket(Base):
             InvalidURL: ``url`` is not a WebSocket address.
             ConnectError: Its subclasses tell which step failed.
         """
+        if warn_in_loop:
+            _hooks.look_for_a_loop()
         # The dispatcher's thread-local state and the hooks are made once; the socket owns the connection.
         handle = _core.connect(_options.prepare(url, options), _hooks.hooks, daemon)
         socket = cls.__new__(cls, handle, Signal, None)
