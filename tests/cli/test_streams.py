@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -191,6 +192,19 @@ def test_where_no_signal_can_end_it_the_status_says_so(monkeypatch, tmp_path):
     path.write_text("")
     assert main(["run", str(path)]) == 141
     assert sent == [(signal.SIGPIPE, signal.SIG_DFL), (os.getpid(), signal.SIGPIPE)]
+
+
+def test_a_version_that_nobody_reads_has_that_status_too(monkeypatch):
+    class Unread(io.StringIO):
+        def flush(self):
+            raise BrokenPipeError
+
+    given_up = []
+    monkeypatch.setattr(_streams, "_give_up", given_up.append)
+    monkeypatch.setattr(_streams, "end_by_broken_pipe", lambda: None)
+    monkeypatch.setattr(sys, "stdout", Unread())
+    assert main(["--version"]) == 141
+    assert given_up == [1]
 
 
 def test_help_that_nobody_reads_ends_by_sigpipe():
