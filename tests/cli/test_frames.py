@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import select
 
 import pytest
 
@@ -29,15 +29,14 @@ print(took >= {least}, took < {most})
 
 @pytest.fixture
 def flood(raw_server):
-    """A server that sends messages until the client has gone."""
+    """A server that sends messages until the client closes."""
 
     def serve(peer):
         peer.accept()
         many = frame(TEXT, b"x") * 10_000
-        peer.sock.settimeout(20)
-        with contextlib.suppress(OSError):
-            while True:
-                peer.sock.sendall(many)
+        while not select.select([peer.sock], [], [], 0)[0]:
+            peer.sock.sendall(many)
+        peer.finish()
 
     return raw_server(serve).url
 
