@@ -36,7 +36,7 @@ def run(connect):
     asyncio.run(main())
 
 async def connect_here(url):
-    return sunsocket.WebSocket.connect(url)
+    return sunsocket.WebSocket.connect(url, warn_in_loop=False)
 
 async def connect_there(url):
     return await aio.WebSocket.connect(url)

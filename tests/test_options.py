@@ -34,6 +34,7 @@ REFUSED = [
     ("headers", {"A": 1}, TypeError, "headers"),
     ("headers", {b"A": b"b"}, TypeError, "headers"),
     ("headers", ["A: b"], TypeError, "headers"),
+    ("headers", [("A",)], TypeError, "one of them is something else"),
     ("headers", "A: b", TypeError, "headers"),
     ("headers", 5, TypeError, "headers"),
     ("subprotocols", "chat", TypeError, r"\['chat'\]"),
