@@ -64,6 +64,10 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         peaks[test] = max(peaks.get(test, 0), peak)
 
 
+#: What a script is told of in place of the options that Python has.
+IN_SCRIPTS = {"max_redirects": "--max-redirects", "open_timeout": "the time for that"}
+
+
 class Outcome:
     """How the attacks of one server went: what it saw, what the program was told, what it cost."""
 
@@ -88,7 +92,10 @@ class Outcome:
                 assert says in text, text
 
     def was_refused(self, says: str, kind: str = "HandshakeError") -> None:
-        """No connection came to be; the program was told why."""
+        """No connection came to be; the program was told why, a script in its own words."""
+        if self.face == "luau":
+            for option, words in IN_SCRIPTS.items():
+                says = says.replace(option, words)
         for told in self.told:
             assert says in told["text"], told
             assert told["kind"] == ("error" if self.face == "luau" else kind), told
