@@ -81,7 +81,7 @@ impl Connection {
         let ReceiveHalf { session, reader } = &mut **half;
         let Some(reader) = reader else { return Ok(ControlFlow::Break(())) };
         let mut answered = false;
-        let mut control = |control| answered |= self.take_control(control, now);
+        let mut control = |control| answered |= self.take_control(control);
         let (count, room, brought) = if session.has_unread() {
             let (count, brought) = session.take_unread(share, &mut control);
             (count, count, brought)
@@ -130,11 +130,13 @@ impl Connection {
     }
 
     /// A ping or a pong of the server's. True when an answer is to be written.
-    fn take_control(self: &Arc<Self>, control: Control, now: Instant) -> bool {
+    fn take_control(self: &Arc<Self>, control: Control) -> bool {
         let mut send = self.send_half_inside();
         match control {
             Control::Ping(payload) => send.session.ping_came(payload),
             Control::Pong(payload) => {
+                // The turn may have begun before its ping was sent, by another thread.
+                let now = Instant::now();
                 if let Some((number, round_trip)) = send.session.pong_came((*payload).as_ref(), now) {
                     let nanos = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX - 1);
                     self.latency.store(nanos + 1, Ordering::SeqCst);
