@@ -213,3 +213,15 @@ def test_a_jar_does_not_hide_a_wrong_address():
     for url in ("ws", "ws://[::1", "http://h/"):
         with pytest.raises(InvalidURL):
             WebSocket.connect(url, cookies=CookieJar())
+
+
+def test_what_cannot_be_sent_of_a_jar_is_left_out(face, hops):
+    server = hops()
+    jar = CookieJar()
+    fill(jar, "ws://127.0.0.1/", [("Set-Cookie", "x y=1"), ("Set-Cookie", "good=2")])
+
+    async def test():
+        await end(face, await face.connect(server.url.replace("//", "//user:pass@"), cookies=jar))
+
+    face.run(test)
+    assert server.requests[0].headers["cookie"] == "good=2"

@@ -131,6 +131,29 @@ def test_what_is_no_proxy_is_refused_before_anything_is_sent(face, listener, mon
     assert not listener.was_tried()
 
 
+def test_no_option_breaks_the_request_to_a_proxy(listener):
+    for agent in ("x\r\nInjected: yes", "x\0"):
+        with pytest.raises(ValueError, match="User-Agent"):
+            WebSocket.connect(
+                "ws://server.test/",
+                proxy=listener.url.replace("ws", "http"),
+                user_agent=agent,
+                headers={"User-Agent": "x"},
+            )
+    with pytest.raises(ValueError, match="no UTF-8 form") as caught:
+        WebSocket.connect("ws://server.test/", proxy="http://u:Q-Q\udcff@127.0.0.1:1")
+    assert "Q-Q" not in f"{caught.value!r} {caught.value.__context__!r}"
+    assert not listener.was_tried()
+
+
+def test_a_pin_of_the_server_makes_no_proxy_trusted(certificates):
+    with Proxy(certificate=certificates.good) as proxy:
+        tls = TLS(verify=False, pin="ab" * 32)
+        with pytest.raises(ProxyError, match="cannot be reached: its certificate"):
+            WebSocket.connect("wss://server.test/", proxy=proxy.url(), tls=tls)
+    assert proxy.heads == []
+
+
 def sunsocket_run(tmp_path, *flags, env):
     script = tmp_path / "script.luau"
     script.write_text('local ws = WebSocket.connect((...))\nws:Send("hello")\nprint(ws.OnMessage:Wait())\nws:Close()\n')

@@ -25,7 +25,8 @@ def credentials(auth: Any, url: str) -> Credentials | str | None:
     elif callable(auth):
         auth, what = auth(), "what the function auth returns"
         if isinstance(auth, str):
-            return auth
+            check_text(what, auth)
+            return auth or None
     match auth:
         case None:
             return None
@@ -41,11 +42,18 @@ def credentials(auth: Any, url: str) -> Credentials | str | None:
                 "(user, password) of str or a str" if what != "auth" else '(user, password) of str, a function, "netrc"'
             )
             raise TypeError(f"{what} is {values}, or None")
-    try:
-        f"{user}{password}".encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{what}: the user name or the password has no UTF-8 form") from None
+    check_text(f"{what}: the user name or the password", user + password)
     return user, password
+
+
+def check_text(what: str, text: str) -> None:
+    """Refuses what has no UTF-8 form. Python's own error would hold the text, also as the context of another one."""
+    try:
+        text.encode()
+        return
+    except UnicodeEncodeError:
+        pass
+    raise ValueError(f"{what} has no UTF-8 form")
 
 
 def _from_netrc(url: str) -> Credentials | None:
@@ -55,17 +63,22 @@ def _from_netrc(url: str) -> Credentials | None:
     from urllib.parse import urlsplit
 
     path = os.environ.get("NETRC")
+    # Outside of the handlers: these errors may hold what is in the file, and would be the context of ours.
     try:
-        entries = netrc.netrc(path) if path else netrc.netrc()
+        entries, wrong = netrc.netrc(path) if path else netrc.netrc(), ""
     except OSError as error:
-        raise ValueError(f'auth="netrc": the file {error.filename!r} cannot be read: {error.strerror}') from None
+        wrong = f"the file {error.filename!r} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        wrong = "the file is not UTF-8"
     except netrc.NetrcParseError as error:
-        # Its text may quote the file.
-        raise ValueError(f'auth="netrc": the file {error.filename!r} is wrong in line {error.lineno}') from None
+        # Without a line it is about who may read the file.
+        wrong = f"the file {error.filename!r} is wrong in line {error.lineno}" if error.lineno else error.msg
+    if wrong:
+        raise ValueError(f'auth="netrc": {wrong}')
     try:
         host = urlsplit(url).hostname
     except ValueError:
         # The engine says what is wrong with the address.
         return None
     found = entries.authenticators(host or "")
-    return (found[0] or "", found[2] or "") if found else None
+    return (found[0] or "", found[2] or "") if found and any(found) else None

@@ -372,6 +372,9 @@ def check_script_options(*, headers: list[tuple[str, str]], ca_data: bytes | Non
         TLSError: These are no certificates.
     """
 
+def is_cookie(name: str, value: str) -> bool:
+    """Whether a cookie of this name and value can be sent."""
+
 def check_proxy(proxy: str) -> None:
     """Whether connections could go through this proxy.
 

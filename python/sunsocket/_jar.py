@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from . import _core
+
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
     from urllib.request import Request
@@ -23,7 +25,8 @@ def read(jar: CookieJar, url: str) -> list[tuple[str, str]]:
     except ValueError:
         return []
     pairs = (pair.partition("=") for pair in (request.get_header("Cookie") or "").split("; ") if pair)
-    return [(name, value) for name, _, value in pairs]
+    # What some server of the domain has set, and cannot be sent, is no reason to reach none of them.
+    return [(name, value) for name, _, value in pairs if _core.is_cookie(name, value)]
 
 
 def fill(cookies: Any, url: str, headers: Iterable[tuple[str, str]]) -> None:
@@ -46,6 +49,9 @@ def fill(cookies: Any, url: str, headers: Iterable[tuple[str, str]]) -> None:
 
 def _request(url: str) -> Request:
     """The same address as a jar knows it: a cookie belongs to a host, whatever is spoken with it (RFC 6265 8.5)."""
+    from urllib.parse import urlsplit
     from urllib.request import Request
 
-    return Request("http" + url[2:])
+    parts = urlsplit("http" + url[2:])
+    # To a jar a user's name would be a part of the host.
+    return Request(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())

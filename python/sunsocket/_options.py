@@ -183,6 +183,13 @@ def _cookies(cookies: Any) -> list[tuple[str, str]]:
     return list(pairs)
 
 
+def _proxy(value: Any) -> str | None:
+    proxy = _text("proxy", value)
+    if proxy is not None:
+        _auth.check_text("proxy: the address", proxy)
+    return proxy
+
+
 def _local_address(value: Any) -> tuple[str, int] | None:
     match value:
         case None:
@@ -385,7 +392,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "origin": lambda value: _text("origin", value),
     "user_agent": lambda value: _text("user_agent", value) or "",
     "local_address": _local_address,
-    "proxy": lambda value: _text("proxy", value),
+    "proxy": _proxy,
     "compression": _deflate.offer,
     "open_timeout": lambda value: _seconds("open_timeout", value, optional=True),
     "close_timeout": lambda value: _seconds("close_timeout", value, optional=False),

@@ -69,6 +69,7 @@ def test_python_runs_it_as_a_module():
         (("--fps", "0"), "argument --fps: '0' is not a number from 1 to 1000"),
         (("--fps", "1001"), "argument --fps: '1001' is not a number from 1 to 1000"),
         (("--fps", "29.97"), "argument --fps: '29.97' is not a number from 1 to 1000"),
+        (("--proxy", "ftp://p"), 'argument --proxy: "ftp://p" is not the address of a proxy'),
         (("--unknown",), "unrecognized arguments: --unknown"),
         (("--cacert",), "required: FILE"),
         (("--cacert", "missing.pem"), "the file of --cacert 'missing.pem' does not exist"),

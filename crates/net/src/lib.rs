@@ -75,7 +75,7 @@ pub use session::closing::Closed;
 pub use session::send::Room;
 pub use session::word::State;
 pub use sunsocket_wire::{
-    Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, ProxyUrl, Url,
+    Credentials, DeflateAgreed, DeflateOffer, Headers, Message, MessageKind, ProxyUrl, Url, is_cookie,
 };
 pub use takers::{
     Asker, Firing, Glance, ListenerId, Listeners, Next, Outcome, Source, Straight, Takers, Ticket, Waiter,

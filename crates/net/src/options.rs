@@ -200,6 +200,8 @@ impl TlsOptions {
     /// For another server than the one whose name and pins these are.
     pub(crate) fn forget_server(&mut self) {
         self.server_hostname = None;
+        // Where a pin alone was to decide, and is not for this one, what always decides does.
+        self.verify |= !self.pins.is_empty();
         self.pins.clear();
     }
 }

@@ -42,6 +42,8 @@ mod _core {
     #[pymodule_export]
     use super::options::Options;
     #[pymodule_export]
+    use super::options::is_cookie;
+    #[pymodule_export]
     use super::resolve::{Answering, Asker};
     #[pymodule_export]
     use super::script::{check_proxy, check_script_options, run_script};

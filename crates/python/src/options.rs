@@ -133,6 +133,12 @@ pub(crate) fn proxies(given: Option<&str>) -> PyResult<Proxies> {
     })
 }
 
+/// Whether a cookie of this name and value can be sent.
+#[pyfunction]
+pub(crate) fn is_cookie(name: &str, value: &str) -> bool {
+    sunsocket_net::is_cookie(name, value)
+}
+
 /// Level, memory level, window bits and context takeover of the client and of the server.
 pub(crate) type Offer = (u8, u8, Option<u8>, u8, bool, bool);
 

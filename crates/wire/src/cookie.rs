@@ -133,6 +133,11 @@ fn default_path(url: &Url) -> &str {
     }
 }
 
+/// Whether a cookie of this name and value can be sent.
+pub fn is_cookie(name: &str, value: &str) -> bool {
+    check(name.as_bytes(), value.as_bytes()).is_ok()
+}
+
 /// Whether this pair can be sent without becoming another pair, another header line or a part of its neighbour.
 ///
 /// Names and values that servers do set are let through where section 4.1.1 would not have let them be set (spaces,

@@ -48,7 +48,7 @@ pub use auth::{Challenge, Credentials, Digest};
 pub use client::Client;
 pub use close::valid_close_code_to_send;
 pub use control::ControlPayload;
-pub use cookie::{Cookie, Cookies};
+pub use cookie::{Cookie, Cookies, is_cookie};
 pub use deflate::{Compressed, DeflateAgreed, DeflateOffer, Deflater};
 pub use error::{HandshakeError, InvalidHeader, InvalidRequest, InvalidUrl, Violation};
 pub use event::{CloseFrame, Event, Message, MessageKind, Piece};

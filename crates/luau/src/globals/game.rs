@@ -1,6 +1,6 @@
 //! `game:GetService("HttpService")`: JSON, GUIDs and URL escapes. There is no other service: there is no game.
 
-use mlua::{Function, LuaString, Table, Value};
+use mlua::{Function, LuaString, Table, Value, Variadic};
 
 use super::lending::Lending;
 use crate::json::{self, Grammar};
@@ -13,7 +13,14 @@ pub(super) fn install(vm: &Vm, lent: &Lending) -> mlua::Result<()> {
     let service = lua.create_table()?;
     service.set(
         "JSONEncode",
-        raising(vm, |_, (_, value): (Value, Value)| json::encode(&value).map_err(mlua::Error::runtime))?,
+        raising(vm, |_, (_, values): (Value, Variadic<Value>)| {
+            let value = values.first().ok_or_else(|| {
+                let text =
+                    "JSONEncode takes a value, and is called with a colon: HttpService:JSONEncode(value)";
+                mlua::Error::runtime(text)
+            })?;
+            json::encode(value).map_err(mlua::Error::runtime)
+        })?,
     )?;
     service.set(
         "JSONDecode",

@@ -95,34 +95,50 @@ impl Lines {
     /// In words what was nil at a place, and what to use instead; `None`: that cannot be said for certain.
     pub(crate) fn explain(&self, place: &Place, fault: Fault<'_>, names: &Names<'_>) -> Option<String> {
         let suspects = self.suspects(place, fault);
-        let mut said: Vec<String> =
-            suspects.iter().filter_map(|suspect| in_words(suspect, fault, names)).collect();
+        let mut said: Vec<String> = Vec::new();
+        for suspect in suspects.iter() {
+            match judge(suspect, fault, names) {
+                Verdict::Innocent => {}
+                Verdict::Guilty(words) => said.push(words),
+                Verdict::Doubt => return None,
+            }
+        }
         said.dedup();
         // Two at once: which of them it was cannot be seen.
         if said.len() == 1 { said.pop() } else { None }
     }
 }
 
-fn in_words(suspect: &Suspect, fault: Fault<'_>, names: &Names<'_>) -> Option<String> {
+/// Whether a suspect was nil.
+enum Verdict {
+    Innocent,
+    /// It was, and what to use instead.
+    Guilty(String),
+    /// It may have been.
+    Doubt,
+}
+
+fn judge(suspect: &Suspect, fault: Fault<'_>, names: &Names<'_>) -> Verdict {
     match suspect {
+        Suspect::Local => Verdict::Doubt,
         Suspect::Global(name) => {
             if !names.get(name).is_nil() {
-                return None;
+                return Verdict::Innocent;
             }
-            Some(match (about(name), nearest(name, names.all())) {
+            Verdict::Guilty(match (about(name), nearest(name, names.all())) {
                 (Some(instead), _) => format!("`{name}` is not there: {instead}"),
                 (None, Some(near)) => format!("there is no global `{name}`; did you mean `{near}`?"),
                 (None, None) => format!("there is no global `{name}`"),
             })
         }
         Suspect::Member(base, name) => {
-            let Value::Table(table) = names.get(base) else { return None };
+            let Value::Table(table) = names.get(base) else { return Verdict::Innocent };
             if !table.raw_get::<Value>(name.as_str()).is_ok_and(|value| value.is_nil()) {
-                return None;
+                return Verdict::Innocent;
             }
             let whole = format!("{base}.{name}");
             let near = nearest(name, keys(&table)).filter(|_| about(&whole).is_none());
-            Some(match (near, about(&whole).or_else(|| about(&format!("{base}.*")))) {
+            Verdict::Guilty(match (near, about(&whole).or_else(|| about(&format!("{base}.*")))) {
                 (Some(near), _) => format!("there is no `{whole}`; did you mean `{base}.{near}`?"),
                 (None, Some(instead)) => format!("`{whole}` is not there: {instead}"),
                 (None, None) => format!("there is no `{whole}`"),
@@ -133,8 +149,10 @@ fn in_words(suspect: &Suspect, fault: Fault<'_>, names: &Names<'_>) -> Option<St
                 Fault::Called => nearest(name, METHODS),
                 Fault::Indexed(key) if is_of_signals(key) => nearest(name, SIGNALS),
                 Fault::Indexed(_) => None,
-            }?;
-            Some(format!("there is no `{name}`; did you mean `{near}`?"))
+            };
+            near.map_or(Verdict::Innocent, |near| {
+                Verdict::Guilty(format!("there is no `{name}`; did you mean `{near}`?"))
+            })
         }
     }
 }

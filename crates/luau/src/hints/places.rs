@@ -13,6 +13,8 @@ pub(super) enum Suspect {
     Member(String, String),
     /// A member of something else.
     Field(String),
+    /// A local that may be anything.
+    Local,
 }
 
 const KEYWORDS: [&str; 21] = [
@@ -24,11 +26,13 @@ pub(super) struct Text<'a> {
     tokens: Vec<Token<'a>>,
     /// Names that are local somewhere: they may be so here.
     locals: HashSet<&'a str>,
+    /// Those of them that are not only functions by their declaration: they may be nil.
+    variables: HashSet<&'a str>,
 }
 
 impl<'a> Text<'a> {
     pub(super) fn new(source: &'a str) -> Self {
-        let mut text = Self { tokens: tokens(source), locals: HashSet::new() };
+        let mut text = Self { tokens: tokens(source), locals: HashSet::new(), variables: HashSet::new() };
         text.find_locals();
         text
     }
@@ -94,7 +98,8 @@ impl<'a> Text<'a> {
         {
             return;
         }
-        self.locals.extend(names);
+        self.locals.extend(&names);
+        self.variables.extend(names);
     }
 
     /// What the name at this place is a part of.
@@ -105,7 +110,13 @@ impl<'a> Text<'a> {
             return None;
         }
         if !before(1, ".") {
-            return (!self.declares(name)).then(|| Suspect::Global(name.to_owned()));
+            return if !self.declares(name) {
+                Some(Suspect::Global(name.to_owned()))
+            } else if self.variables.contains(name) {
+                Some(Suspect::Local)
+            } else {
+                None
+            };
         }
         let base = at.checked_sub(2).and_then(|at| self.name(at));
         Some(match base {
@@ -166,7 +177,9 @@ mod tests {
             ("require 'x' print{} f[[x]]", r#"[Global("require"), Global("print"), Global("f")]"#),
             ("string.lenght(s)", r#"[Member("string", "lenght")]"#),
             ("a.b.c() d().e() f:g().h()", r#"[Field("c"), Global("d"), Field("e"), Field("h")]"#),
-            ("local s = 1; s.f() s()", r#"[Field("f")]"#),
+            ("local s = 1; s.f() s()", r#"[Field("f"), Local]"#),
+            ("local function f() end f() g()", r#"[Global("g")]"#),
+            ("local function f(g) end f() g()", r#"[Local]"#),
             ("function a() end local function b() end function c.d() end function c:e() end", "[]"),
             ("x = 'a' .. b() -- c()", r#"[Global("b")]"#),
             ("return (f), not (g), if (h) then 1 else (i)", "[]"),
@@ -184,6 +197,7 @@ mod tests {
             ("a.b.c.key()", 1, r#"[Field("c")]"#),
             ("a[1] = b", 1, r#"[Global("a")]"#),
             ("f().key = 1", 1, "[]"),
+            ("local x x.key = 1 y.key = 1", 1, r#"[Local, Global("y")]"#),
         ] {
             assert_eq!(format!("{:?}", Text::new(text).indexed(line, "key")), expected, "{text}");
         }

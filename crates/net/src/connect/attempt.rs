@@ -287,7 +287,8 @@ impl Attempt {
         match &self.via {
             None => self.reached(transport, ends),
             Some(via) if via.proxy.url.scheme() == ProxyScheme::Https => {
-                let tls = Tls::new(&self.route.tls_of_proxy(), via.proxy.url.host())?;
+                let tls = Tls::new(&self.route.tls_of_proxy(), via.proxy.url.host());
+                let tls = tls.map_err(|error| self.hop.failed(ErrorKind::Proxy, error))?;
                 Ok(Stage::SecureProxy(Box::new(Secure::new(transport, &tls)?), ends))
             }
             Some(_) => self.ask_proxy(transport, ends),
@@ -316,8 +317,9 @@ impl Attempt {
         Ok(self.look_up_proxy(now))
     }
 
-    fn no_tunnel(&self, via: &Via, Refusal { text, response, .. }: Refusal) -> Error {
-        let text = format!("cannot connect to {}: the proxy {} {text}", self.route.url(), via.proxy);
+    fn no_tunnel(&self, via: &Via, Refusal { text, response, again }: Refusal) -> Error {
+        let more = if again.is_some() { "; it wants the same proof again and again" } else { "" };
+        let text = format!("cannot connect to {}: the proxy {} {text}{more}", self.route.url(), via.proxy);
         let answer = response.map(|response| HttpAnswer {
             status: response.status,
             headers: response.headers,

@@ -59,6 +59,11 @@ impl Hop {
         if self.proxy.is_none() { "the server" } else { "the proxy" }
     }
 
+    /// What else to try where its name is not known.
+    pub(super) fn or_resolve(&self) -> &'static str {
+        if self.proxy.is_none() { ", or give it with resolve" } else { "" }
+    }
+
     /// It cannot be reached. Of a proxy that is always a failure of kind `Proxy`.
     pub(super) fn failed(&self, kind: ErrorKind, what: impl fmt::Display) -> Error {
         let server = &self.server;

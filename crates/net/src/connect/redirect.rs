@@ -122,8 +122,12 @@ impl Route {
             if let Some(origin) = &options.origin {
                 request = request.header("Origin", origin)?;
             }
-            if let Some(agent) = options.user_agent.as_ref().filter(|_| !options.has_header("User-Agent")) {
-                request = request.header("User-Agent", agent)?;
+            if let Some(agent) = &options.user_agent {
+                // Checked in any case: a proxy gets it, too.
+                let named = request.clone().header("User-Agent", agent)?;
+                if !options.has_header("User-Agent") {
+                    request = named;
+                }
             }
             for (name, value) in &options.headers {
                 if self.sends(name) {

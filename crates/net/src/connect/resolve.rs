@@ -76,7 +76,8 @@ impl Lookup {
                     }
                     Some(Err(error)) => {
                         return Poll::Ready(Err(failed(format!(
-                            "its host {host:?} was not found ({error}); check the name, or give it with resolve"
+                            "its host {host:?} was not found ({error}); check the name{}",
+                            hop.or_resolve()
                         ))));
                     }
                 },

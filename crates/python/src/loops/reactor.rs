@@ -93,7 +93,9 @@ impl LoopReactor {
         hooks: Py<PyAny>,
         future: Py<PyAny>,
     ) -> PyResult<Handle> {
-        let connection = self.reactor.connect(options.get()).map_err(|error| errors::raise(py, &error))?;
+        // Files of certificates may be slow to read.
+        let connection =
+            py.detach(|| self.reactor.connect(options.get())).map_err(|error| errors::raise(py, &error))?;
         let delivery = Delivery::new(connection, hooks, true, true);
         *lock(&delivery.futures.opening) = Some(Future::new(future));
         // It may have ended before the future was there.

@@ -26,7 +26,10 @@ pub(super) struct Http {
     /// The answer is looked at again when so many bytes of it are there, or when it may be complete: a proxy that sends it
     /// byte by byte does not make us read it as often.
     next_look: usize,
-    has_credentials: bool,
+    /// How many bytes of it were there the last time.
+    seen: usize,
+    /// The proof that was sent, which no error shows.
+    proof: Option<String>,
     is_second: bool,
 }
 
@@ -45,26 +48,19 @@ impl Http {
         };
         let is_second = again.is_some();
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-        if let Some(credentials) = credentials {
-            let proof = match again {
-                Some(AskedAgain(mut digest)) => {
-                    digest.authorization(credentials, "CONNECT", &authority, nonce)
-                }
-                None => credentials.authorization(),
-            };
+        let proof = credentials.map(|credentials| match again {
+            Some(AskedAgain(mut digest)) => digest.authorization(credentials, "CONNECT", &authority, nonce),
+            None => credentials.authorization(),
+        });
+        if let Some(proof) = &proof {
             request.push_str(&format!("Proxy-Authorization: {proof}\r\n"));
         }
-        if let Some(user_agent) = user_agent {
+        // What would end the line is no name of a program.
+        if let Some(user_agent) = user_agent.filter(|agent| !agent.chars().any(char::is_control)) {
             request.push_str(&format!("User-Agent: {user_agent}\r\n"));
         }
         request.push_str("\r\n");
-        Self {
-            out: request.into_bytes(),
-            limits: Limits::default(),
-            next_look: 0,
-            has_credentials: credentials.is_some(),
-            is_second,
-        }
+        Self { out: request.into_bytes(), limits: Limits::default(), next_look: 0, seen: 0, proof, is_second }
     }
 
     pub(super) fn receive(&mut self, input: &mut Vec<u8>) -> Result<bool, Refusal> {
@@ -73,7 +69,8 @@ impl Http {
                 "does not speak HTTP; if it is a SOCKS proxy, write socks5h:// in its address",
             ));
         }
-        while input.len() >= self.next_look || ends_head(input) {
+        let seen = std::mem::replace(&mut self.seen, input.len());
+        while input.len() >= self.next_look || has_empty_line(input, seen) {
             let parsed = Response::parse(input, &self.limits).map_err(|error| {
                 // The texts are about a server: here it is the proxy that answers.
                 let text = error.to_string().replace("the server's answer", "its answer");
@@ -85,12 +82,16 @@ impl Http {
                 return Ok(false);
             };
             input.drain(..size);
+            self.seen = input.len();
             match response.status {
                 200..=299 => return Ok(true),
                 // Not the final answer (RFC 9110 15.2). All heads together have to keep to the limit.
                 100 | 102..=199 => {
                     self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
                     self.next_look = 1;
+                    if self.limits.max_head_size == 0 {
+                        return Err(Refusal::new("goes on and on with answers that are not the last"));
+                    }
                 }
                 _ => return Err(self.refused(response)),
             }
@@ -100,13 +101,14 @@ impl Http {
 
     fn refused(&self, response: Response) -> Refusal {
         let challenges = Challenge::parse_all(response.headers.get_all("Proxy-Authenticate"));
+        let has_credentials = self.proof.is_some();
         let digest = Digest::choose(&challenges).filter(|digest| {
-            response.status == 407 && self.has_credentials && (!self.is_second || digest.is_stale())
+            response.status == 407 && has_credentials && (!self.is_second || digest.is_stale())
         });
         let hint = match response.status {
             407 if digest.is_some() => "",
             // Tinyproxy says 401 where it means 407.
-            401 | 407 if self.has_credentials => {
+            401 | 407 if has_credentials => {
                 "; it does not accept the user name and the password of its address"
             }
             407 if challenges.iter().any(|challenge| challenge.is("Basic") || challenge.is("Digest")) => {
@@ -119,7 +121,9 @@ impl Http {
             502..=504 => "; it does not reach the server",
             _ => "",
         };
-        let reason = shorten(&response.reason);
+        // It may be our own words, sent back.
+        let is_ours = self.proof.as_ref().is_some_and(|proof| response.reason.contains(proof.as_str()));
+        let reason = if is_ours { String::new() } else { shorten(&response.reason) };
         let text = format!("answered {} {reason}", response.status);
         Refusal {
             text: format!("{}{hint}", text.trim_end()),
@@ -129,9 +133,10 @@ impl Http {
     }
 }
 
-/// Whether the input may end with a complete head.
-fn ends_head(input: &[u8]) -> bool {
-    input.ends_with(b"\n\r\n") || input.ends_with(b"\n\n")
+/// Whether the bytes from `before` on may bring the end of a head.
+fn has_empty_line(input: &[u8], before: usize) -> bool {
+    let new = &input[before.saturating_sub(3).min(input.len())..];
+    new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
 #[cfg(test)]
@@ -195,6 +200,29 @@ mod tests {
             one_by_one.receive(&mut input).expect("not refused")
         });
         assert_eq!(open.filter(|open| *open).count(), 1);
+    }
+
+    #[test]
+    fn a_head_is_seen_to_end_wherever_the_pieces_end() {
+        let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nsorry\n";
+        for cut in 1..answer.len() {
+            let mut http = http(None, None);
+            let mut input = answer[..cut].to_vec();
+            let first = http.receive(&mut input);
+            input.extend(&answer[cut..]);
+            let refusal = first.and_then(|_| http.receive(&mut input)).expect_err("refused");
+            assert!(refusal.text.contains("answered 403"), "{cut}: {}", refusal.text);
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_given_breaks_the_request_or_is_told() {
+        let agent = Some("x\r\nInjected: yes");
+        let text = String::from_utf8(Http::new(&host(), None, agent, None, [0; 16]).out).expect("text");
+        assert!(!text.contains("Injected"), "{text}");
+        let echo = format!("HTTP/1.1 502 Proxy-Authorization: {}\r\n\r\n", user().authorization());
+        let refusal = refusal(&mut http(Some(&user()), None), &echo);
+        assert_eq!(refusal.text, "answered 502; it does not reach the server");
     }
 
     #[test]

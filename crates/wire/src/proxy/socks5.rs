@@ -59,6 +59,9 @@ impl Socks5 {
             if !done {
                 return Ok(false);
             }
+            if !input.is_empty() {
+                return Err(Refusal::new("answered before it was asked"));
+            }
         }
     }
 
@@ -111,7 +114,7 @@ impl Socks5 {
 /// The proxy's last answer (RFC 1928 section 6).
 fn answer(input: &mut Vec<u8>) -> Result<bool, Refusal> {
     check_version(input)?;
-    let [_, code, _, kind, length, ..] = *input.as_slice() else { return Ok(false) };
+    let [_, code, ..] = *input.as_slice() else { return Ok(false) };
     let why = match code {
         0 => "",
         1 => "it has failed",
@@ -127,6 +130,7 @@ fn answer(input: &mut Vec<u8>) -> Result<bool, Refusal> {
     if code != 0 {
         return Err(Refusal::new(format!("refused with code {code}: {why}")));
     }
+    let [_, _, _, kind, length, ..] = *input.as_slice() else { return Ok(false) };
     // The address that it connects from, which nobody asks for, may be a name.
     let address = match kind {
         1 => 4,
@@ -291,6 +295,8 @@ mod tests {
             (&[&[5, 255]], "accepts nobody without a name"),
             (&[&[5, 2]], "method 2, which was not offered"),
             (&[&[5, 0], &[5, 0, 0, 9, 0]], "kind 9"),
+            (&[&[5, 0], &[5, 5]], "code 5"),
+            (&[&[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]], "before it was asked"),
             (&[&[5, 0], &[6, 0]], "does not speak SOCKS5"),
         ] {
             let text = refusal(None, answers);

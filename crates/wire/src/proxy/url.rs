@@ -120,7 +120,11 @@ impl ProxyUrl {
             None | Some("") => scheme.default_port(),
             Some(digits) => match digits.parse::<u16>() {
                 Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => port,
-                _ => return Err(wrong("its port is not a number from 1 to 65535")),
+                // What stands there may be a password, of an address whose host was forgotten.
+                _ => {
+                    let text = "the address of a proxy ends with a port, and what stands there is not a number from 1 to 65535";
+                    return Err(InvalidUrl(format!("{text}; write it as scheme://user:password@host:port")));
+                }
             },
         };
         Ok(Self { scheme, host, zone, port, credentials })
@@ -216,17 +220,15 @@ mod tests {
             ("http://secret:s\u{85}@h", "contains"),
             ("http://u:secret%00@h", "control character"),
             ("http://[::1", "not closed"),
-            ("http://h:0", "its port is not a number"),
-            ("http://h:+1", "its port is not a number"),
-            ("http://h:x", "its port is not a number"),
+            ("http://h:0", "not a number"),
+            ("http://h:+1", "not a number"),
+            ("http://h:secret", "not a number"),
+            ("h:secret", "not a number"),
             ("http://h/path", "ends behind host and port"),
             ("http://h h", "contains ' '"),
         ] {
             let error = ProxyUrl::parse(text).expect_err(text).to_string();
-            assert!(
-                error.contains(words) && error.contains("is not the address of a proxy"),
-                "{text}: {error}"
-            );
+            assert!(error.contains(words) && error.contains("the address of a proxy"), "{text}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -206,8 +206,8 @@ fn what_a_proxy_does_is_told_of_it_and_not_of_the_server() {
         ("socks5h://", b"\x04\0", "does not speak SOCKS5"),
         ("socks5h://", b"\x05\xff", "nobody without a name"),
         ("socks5h://", b"\x05\x07", "not offered"),
-        ("socks5h://", b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0", "the server refuses"),
-        ("socks5h://", b"\x05\0\x05", "inside its answer"),
+        ("socks5h://", b"\x05\0\x05\x05\0\x01\0\0\0\0\0\0", "before it was asked"),
+        ("socks5h://", b"\x05", "inside its answer"),
         ("socks4a://", b"\0\x5b\0\0\0\0\0\0", "code 91"),
     ] {
         let server = answering(answer);
