@@ -10,7 +10,10 @@ import pytest
 #: What a script's standard error says of a connection whose server has gone without a word.
 DROPPED = "{url} dropped TCP without a closing handshake (code 1006)\n"
 #: The same over TLS, which has an end of its own.
-DROPPED_TLS = r"the connection to \1 was lost: TCP ended without the end of TLS (close_notify): the data may be cut off (code 1006)"
+DROPPED_TLS = (
+    r"the connection to \1 was lost: TCP ended without the end of TLS (close_notify): the data may be cut off "
+    "(code 1006)"
+)
 
 
 @pytest.fixture
