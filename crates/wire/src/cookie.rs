@@ -204,6 +204,12 @@ mod tests {
     }
 
     #[test]
+    fn whether_a_pair_can_be_sent_can_be_asked() {
+        assert!(is_cookie("a", "b c"));
+        assert!(!is_cookie("a b", "c") && !is_cookie("a", "b\t"));
+    }
+
+    #[test]
     fn lines_are_read_as_browsers_read_them() {
         for (line, name, value) in [
             ("a=b", "a", "b"),

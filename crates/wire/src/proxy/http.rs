@@ -89,9 +89,6 @@ impl Http {
                 100 | 102..=199 => {
                     self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
                     self.next_look = 1;
-                    if self.limits.max_head_size == 0 {
-                        return Err(Refusal::new("goes on and on with answers that are not the last"));
-                    }
                 }
                 _ => return Err(self.refused(response)),
             }
