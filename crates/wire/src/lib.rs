@@ -57,7 +57,7 @@ pub use headers::Headers;
 pub use limits::Limits;
 pub use proxy::{AskedAgain, ProxyScheme, ProxyUrl, Refusal, Target, Tunnel};
 pub use receiver::{ReadTarget, Receiver};
-pub use response::Response;
+pub use response::{Response, ResponseReader};
 pub use sender::{Sender, State};
 pub use shown::shorten;
 pub use url::{Scheme, Url};

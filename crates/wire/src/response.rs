@@ -63,6 +63,47 @@ impl Response {
     }
 }
 
+/// Reads the head of the final answer out of bytes that come little by little; those before it (RFC 9110 15.2) are skipped,
+/// and all heads together have to keep to the limit.
+#[derive(Clone, Debug, Default)]
+pub struct ResponseReader {
+    limits: Limits,
+    /// A head is parsed when it may be complete, or else when so many bytes are there, twice as many as the last time: a peer
+    /// that sends it byte by byte does not make us read it as often.
+    next_look: usize,
+    /// How many bytes were there the last time.
+    seen: usize,
+}
+
+impl ResponseReader {
+    /// Takes the head out of `input`, to which everything that has come was appended. `None`: more bytes are needed.
+    ///
+    /// # Errors
+    /// As [`Response::parse`].
+    pub fn read(&mut self, input: &mut Vec<u8>) -> Result<Option<Response>, HandshakeError> {
+        let seen = std::mem::replace(&mut self.seen, input.len());
+        while !input.is_empty() && (has_empty_line(input, seen) || input.len() >= self.next_look) {
+            let (length, most) = (input.len(), self.limits.max_head_size + 1);
+            self.next_look = length.saturating_mul(2).min(most).max(length + 1);
+            let Some((response, size)) = Response::parse(input, &self.limits)? else { break };
+            input.drain(..size);
+            self.seen = input.len();
+            if !matches!(response.status, 100 | 102..200) {
+                return Ok(Some(response));
+            }
+            self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
+            self.next_look = 0;
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the bytes from `before` on may bring the end of a head.
+fn has_empty_line(input: &[u8], before: usize) -> bool {
+    let new = &input[before.saturating_sub(3).min(input.len())..];
+    new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
+}
+
 /// A header's value in one line: a line break in it and the spaces around the break are one space (RFC 9112 5.2).
 fn unfold(value: &[u8]) -> Vec<u8> {
     let lines: Vec<&[u8]> = value

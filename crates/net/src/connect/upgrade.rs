@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use sunsocket_wire::{Accepted, HandshakeError, Headers, Limits, Request, Response, Url};
+use sunsocket_wire::{Accepted, HandshakeError, Headers, Request, Response, ResponseReader, Url};
 
 use super::body::Body;
 use super::exchange::{receive, send};
@@ -138,10 +138,7 @@ impl Upgrade {
 #[derive(Debug, Default)]
 struct Head {
     input: Vec<u8>,
-    limits: Limits,
-    /// A head is parsed when it may be complete, or else when twice as much is there as the last time: a server that
-    /// sends it byte by byte does not make us read it as often.
-    next_look: usize,
+    reader: ResponseReader,
 }
 
 impl Head {
@@ -151,45 +148,18 @@ impl Head {
             Poll::Ready(Err(Error::handshake(format!("cannot connect to {url}: {why}"), None)))
         };
         loop {
-            let before = self.input.len();
             match receive(transport, &mut self.input) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(Ok(false)) => return failed(&self.cut_short(url)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(url, &error))),
                 Poll::Pending => return Poll::Pending,
             }
-            match self.parse(before) {
-                Ok(Some(complete)) => return Poll::Ready(Ok(complete)),
+            match self.reader.read(&mut self.input) {
+                Ok(Some(response)) => return Poll::Ready(Ok((response, std::mem::take(&mut self.input)))),
                 Ok(None) => {}
                 Err(error) => return failed(&error),
             }
         }
-    }
-
-    /// Looks at the input, of which the bytes from `before` on are new.
-    fn parse(&mut self, before: usize) -> Result<Option<(Response, Vec<u8>)>, HandshakeError> {
-        while has_empty_line(&self.input, before) || self.input.len() >= self.next_look {
-            let length = self.input.len();
-            let most = self.limits.max_head_size + 1;
-            self.next_look = length.saturating_mul(2).min(most).max(length + 1);
-            match Response::parse(&self.input, &self.limits)? {
-                None => break,
-                // Not the final answer (RFC 9110 15.2). All heads together have to keep to the limit.
-                Some((Response { status: 100 | 102..200, .. }, size)) => {
-                    self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
-                    self.input.drain(..size);
-                    self.next_look = 0;
-                    if self.input.is_empty() {
-                        break;
-                    }
-                }
-                Some((response, size)) => {
-                    let behind = self.input.split_off(size);
-                    return Ok(Some((response, behind)));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// What is said when the transport has ended here.
@@ -204,12 +174,6 @@ impl Head {
              this port, or is it a TLS server that wants wss://?"
         }
     }
-}
-
-/// Whether the bytes from `before` on may bring the end of a head.
-fn has_empty_line(input: &[u8], before: usize) -> bool {
-    let new = &input[before.saturating_sub(3).min(input.len())..];
-    new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
 impl Refusal {

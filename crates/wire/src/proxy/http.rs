@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::tunnel::{Refusal, Target};
 use crate::auth::{Challenge, Credentials, Digest};
-use crate::limits::Limits;
-use crate::response::Response;
+use crate::response::{Response, ResponseReader};
 use crate::shown::shorten;
 
 /// What a proxy asked for when it wanted proof by Digest, to be asked again with.
@@ -22,12 +21,7 @@ impl fmt::Debug for AskedAgain {
 #[derive(Debug)]
 pub(super) struct Http {
     pub(super) out: Vec<u8>,
-    limits: Limits,
-    /// The answer is looked at again when so many bytes of it are there, or when it may be complete: a proxy that sends it
-    /// byte by byte does not make us read it as often.
-    next_look: usize,
-    /// How many bytes of it were there the last time.
-    seen: usize,
+    reader: ResponseReader,
     /// The proof that was sent, which no error shows.
     proof: Option<String>,
     is_second: bool,
@@ -60,7 +54,7 @@ impl Http {
             request.push_str(&format!("User-Agent: {user_agent}\r\n"));
         }
         request.push_str("\r\n");
-        Self { out: request.into_bytes(), limits: Limits::default(), next_look: 0, seen: 0, proof, is_second }
+        Self { out: request.into_bytes(), reader: ResponseReader::default(), proof, is_second }
     }
 
     pub(super) fn receive(&mut self, input: &mut Vec<u8>) -> Result<bool, Refusal> {
@@ -69,31 +63,16 @@ impl Http {
                 "does not speak HTTP; if it is a SOCKS proxy, write socks5h:// in its address",
             ));
         }
-        let seen = std::mem::replace(&mut self.seen, input.len());
-        while input.len() >= self.next_look || has_empty_line(input, seen) {
-            let parsed = Response::parse(input, &self.limits).map_err(|error| {
-                // The texts are about a server: here it is the proxy that answers.
-                let text = error.to_string().replace("the server's answer", "its answer");
-                Refusal::new(format!("gave no answer that can be read: {}", shorten(&text)))
-            })?;
-            let Some((response, size)) = parsed else {
-                self.next_look = input.len().saturating_mul(2).min(self.limits.max_head_size + 1);
-                self.next_look = self.next_look.max(input.len() + 1);
-                return Ok(false);
-            };
-            input.drain(..size);
-            self.seen = input.len();
-            match response.status {
-                200..=299 => return Ok(true),
-                // Not the final answer (RFC 9110 15.2). All heads together have to keep to the limit.
-                100 | 102..=199 => {
-                    self.limits.max_head_size = self.limits.max_head_size.saturating_sub(size);
-                    self.next_look = 1;
-                }
-                _ => return Err(self.refused(response)),
-            }
+        let answered = self.reader.read(input).map_err(|error| {
+            // The texts are about a server: here it is the proxy that answers.
+            let text = error.to_string().replace("the server's answer", "its answer");
+            Refusal::new(format!("gave no answer that can be read: {}", shorten(&text)))
+        })?;
+        match answered {
+            None => Ok(false),
+            Some(Response { status: 200..=299, .. }) => Ok(true),
+            Some(response) => Err(self.refused(response)),
         }
-        Ok(false)
     }
 
     fn refused(&self, response: Response) -> Refusal {
@@ -128,12 +107,6 @@ impl Http {
             again: digest.map(|digest| AskedAgain(Box::new(digest))),
         }
     }
-}
-
-/// Whether the bytes from `before` on may bring the end of a head.
-fn has_empty_line(input: &[u8], before: usize) -> bool {
-    let new = &input[before.saturating_sub(3).min(input.len())..];
-    new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
 }
 
 #[cfg(test)]
