@@ -50,8 +50,8 @@ pub(crate) struct Attempt {
     prepared: Prepared,
     /// The address where it stands, and those before.
     route: Route,
-    /// Whom TCP leads to, for the address where it stands.
-    hop: Hop,
+    /// The server of that address, and the proxy on the way to it.
+    server: Hop,
     via: Option<Via>,
     deadline: Deadline,
     waker: Waker,
@@ -61,6 +61,7 @@ pub(crate) struct Attempt {
 /// The proxy on the way.
 struct Via {
     proxy: NamedProxy,
+    hop: Hop,
     /// Where the tunnel is to lead.
     target: Target,
     /// What the proxy wants to be asked again with, and how often it has said so.
@@ -99,8 +100,8 @@ impl Attempt {
     pub(crate) fn new(prepared: Prepared, options: Arc<ConnectOptions>, waker: Waker, now: Instant) -> Self {
         let route = Route::new(Arc::clone(&options));
         let deadline = Deadline::new(options.open_timeout, now);
-        let hop = Hop::server(route.url());
-        Self { options, prepared, route, hop, via: None, deadline, waker, stage: Stage::Start }
+        let server = Hop::server(route.url());
+        Self { options, prepared, route, server, via: None, deadline, waker, stage: Stage::Start }
     }
 
     /// Goes on as far as it gets without waiting. `Some`: it has ended, and there is nothing to step any more.
@@ -109,8 +110,8 @@ impl Attempt {
             Poll::Ready(ended) => ended,
             // What came in time counts, so the clock is asked last.
             Poll::Pending => {
-                let to = if self.stage.is_about_hop() { self.hop.in_brackets() } else { String::new() };
-                match self.deadline.check(now, self.route.url(), self.stage.step(), &to) {
+                let proxy = if self.stage.is_about_hop() { self.hop().proxy_name() } else { None };
+                match self.deadline.check(now, self.route.url(), self.stage.step(), proxy) {
                     Ok(()) => return None,
                     Err(error) => Err(error),
                 }
@@ -173,25 +174,23 @@ impl Attempt {
             // A stage that has to wait is put back.
             self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::Start => self.begin(now)?,
-                Stage::ResolveTarget(mut lookup) => {
-                    match lookup.step(&Hop::server(self.route.url()), &self.waker, now)? {
-                        Poll::Ready(addresses) => self.resolved_target(&addresses, now),
-                        Poll::Pending => return self.wait_in(Stage::ResolveTarget(lookup)),
-                    }
-                }
-                Stage::Resolve(mut lookup) => match lookup.step(&self.hop, &self.waker, now)? {
+                Stage::ResolveTarget(mut lookup) => match lookup.step(&self.server, &self.waker, now)? {
+                    Poll::Ready(addresses) => self.resolved_target(&addresses, now),
+                    Poll::Pending => return self.wait_in(Stage::ResolveTarget(lookup)),
+                },
+                Stage::Resolve(mut lookup) => match lookup.step(self.hop(), &self.waker, now)? {
                     Poll::Ready(addresses) => {
                         let network = Tcp { from: self.options.local_address };
                         Stage::Dial(Dial::new(&addresses, network, now))
                     }
                     Poll::Pending => return self.wait_in(Stage::Resolve(lookup)),
                 },
-                Stage::Dial(mut dial) => match dial.step(&self.hop, now)? {
+                Stage::Dial(mut dial) => match dial.step(self.hop(), now)? {
                     Poll::Ready(dialed) => self.dialed(dialed)?,
                     Poll::Pending => return self.wait_in(Stage::Dial(dial)),
                 },
-                Stage::SecureProxy(mut secure, ends) => match secure.step(&self.hop)? {
-                    Poll::Ready(()) => self.ask_proxy(secure.into_transport(&self.hop)?, ends)?,
+                Stage::SecureProxy(mut secure, ends) => match secure.step(self.hop())? {
+                    Poll::Ready(()) => self.ask_proxy(secure.into_transport(self.hop())?, ends)?,
                     Poll::Pending => return self.wait_in(Stage::SecureProxy(secure, ends)),
                 },
                 Stage::Tunnel(mut tunneling, ends) => match tunneling.step() {
@@ -200,13 +199,10 @@ impl Attempt {
                     Poll::Ready(Err(refusal)) => self.refused(refusal, now)?,
                     Poll::Pending => return self.wait_in(Stage::Tunnel(tunneling, ends)),
                 },
-                Stage::Secure(mut secure, ends) => {
-                    let server = Hop::server(self.route.url());
-                    match secure.step(&server)? {
-                        Poll::Ready(()) => self.secured(secure.into_transport(&server)?, ends)?,
-                        Poll::Pending => return self.wait_in(Stage::Secure(secure, ends)),
-                    }
-                }
+                Stage::Secure(mut secure, ends) => match secure.step(&self.server)? {
+                    Poll::Ready(()) => self.secured(secure.into_transport(&self.server)?, ends)?,
+                    Poll::Pending => return self.wait_in(Stage::Secure(secure, ends)),
+                },
                 Stage::Upgrade(mut upgrade, ends) => {
                     match upgrade.step(&self.route, now, self.deadline.at())? {
                         Poll::Ready(Answer::Accepted(accepted, headers, leftover)) => {
@@ -247,20 +243,25 @@ impl Attempt {
         Poll::Pending
     }
 
+    /// Whom TCP leads to.
+    fn hop(&self) -> &Hop {
+        self.via.as_ref().map_or(&self.server, |via| &via.hop)
+    }
+
     /// Decides whom to reach first for the address where it stands.
     fn begin(&mut self, now: Instant) -> Result<Stage, Error> {
         let url = self.route.url();
         let resolve = self.options.resolve.as_ref();
+        (self.server, self.via) = (Hop::server(url), None);
         let Some(proxy) = self.options.proxy.choose(url)? else {
-            (self.hop, self.via) = (Hop::server(url), None);
-            return Ok(Stage::Resolve(Lookup::begin(&self.hop, resolve, &self.waker, now)));
+            return Ok(Stage::Resolve(Lookup::begin(&self.server, resolve, &self.waker, now)));
         };
-        self.hop = Hop::proxy(url, &proxy);
+        let hop = Hop::proxy(url, &proxy);
         let looks_up = proxy.url.scheme().resolves_here();
         let target = Target::Host(url.host().to_owned(), url.port());
-        self.via = Some(Via { proxy, target, again: None, refusals: 0 });
+        self.via = Some(Via { proxy, hop, target, again: None, refusals: 0 });
         Ok(if looks_up {
-            Stage::ResolveTarget(Lookup::begin(&Hop::server(url), resolve, &self.waker, now))
+            Stage::ResolveTarget(Lookup::begin(&self.server, resolve, &self.waker, now))
         } else {
             self.look_up_proxy(now)
         })
@@ -268,7 +269,7 @@ impl Attempt {
 
     /// The program's `resolve` is about servers: an entry for every host would lead past the proxy.
     fn look_up_proxy(&self, now: Instant) -> Stage {
-        Stage::Resolve(Lookup::begin(&self.hop, None, &self.waker, now))
+        Stage::Resolve(Lookup::begin(self.hop(), None, &self.waker, now))
     }
 
     /// The proxy is told one address, of the family that every proxy knows where there is one.
@@ -288,7 +289,7 @@ impl Attempt {
             None => self.reached(transport, ends),
             Some(via) if via.proxy.url.scheme() == ProxyScheme::Https => {
                 let tls = Tls::new(&self.route.tls_of_proxy(), via.proxy.url.host());
-                let tls = tls.map_err(|error| self.hop.failed(ErrorKind::Proxy, error))?;
+                let tls = tls.map_err(|error| via.hop.failed(ErrorKind::Proxy, error))?;
                 Ok(Stage::SecureProxy(Box::new(Secure::new(transport, &tls)?), ends))
             }
             Some(_) => self.ask_proxy(transport, ends),

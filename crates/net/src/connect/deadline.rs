@@ -61,11 +61,19 @@ impl Deadline {
     /// this process was slow to look at it.
     ///
     /// # Errors
-    /// `ConnectTimeout`, naming `step`, when the time is over. `to`: whom that step is about, where it is not the server.
-    pub(super) fn check(&self, now: Instant, url: &Url, step: Step, to: &str) -> Result<(), Error> {
+    /// `ConnectTimeout`, naming `step`, when the time is over. `proxy`: whom that step is about, where
+    /// it is not the server.
+    pub(super) fn check(
+        &self,
+        now: Instant,
+        url: &Url,
+        step: Step,
+        proxy: Option<&str>,
+    ) -> Result<(), Error> {
         if self.at.is_none_or(|at| now < at) {
             return Ok(());
         }
+        let to = proxy.map_or_else(String::new, |proxy| format!(" to the proxy {proxy}"));
         let seconds = self.limit.unwrap_or_default().as_secs_f64();
         let text = format!(
             "cannot connect to {url}: still {}{to} when open_timeout ({seconds} s) was over",
@@ -85,7 +93,7 @@ mod tests {
         let url = Url::parse("ws://example.test/").expect("valid");
         let deadline = Deadline::new(Some(Duration::from_millis(1500)), now);
         let just_before = now + Duration::from_millis(1500) - Duration::from_nanos(1);
-        assert!(deadline.check(just_before, &url, Step::Dial, "").is_ok());
+        assert!(deadline.check(just_before, &url, Step::Dial, None).is_ok());
         for (step, words) in [
             (Step::AskProgram, "function resolve"),
             (Step::Resolve, "looking up its address"),
@@ -93,7 +101,8 @@ mod tests {
             (Step::Secure, "setting up TLS"),
             (Step::Upgrade, "answer to the opening handshake"),
         ] {
-            let error = deadline.check(now + Duration::from_millis(1500), &url, step, "").expect_err("over");
+            let error =
+                deadline.check(now + Duration::from_millis(1500), &url, step, None).expect_err("over");
             assert_eq!(error.kind(), ErrorKind::ConnectTimeout);
             let text = error.to_string();
             assert!(text.contains(words) && text.contains("open_timeout (1.5 s)"), "{text}");
@@ -107,7 +116,7 @@ mod tests {
         for limit in [None, Some(Duration::MAX)] {
             let deadline = Deadline::new(limit, now);
             assert_eq!(deadline.at(), None);
-            assert!(deadline.check(now + Duration::from_secs(1 << 30), &url, Step::Dial, "").is_ok());
+            assert!(deadline.check(now + Duration::from_secs(1 << 30), &url, Step::Dial, None).is_ok());
         }
     }
 }

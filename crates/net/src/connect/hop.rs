@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sunsocket_wire::{ProxyScheme, Url};
+use sunsocket_wire::Url;
 
 use crate::error::{Error, ErrorKind};
 use crate::proxies::NamedProxy;
@@ -14,8 +14,8 @@ pub(super) struct Hop {
     /// As the operating system looks it up.
     host_with_zone: String,
     port: u16,
-    /// The proxy that it is, and whether it is spoken to over TLS.
-    proxy: Option<(String, bool)>,
+    /// The proxy that it is.
+    proxy: Option<String>,
     /// The server's address, as errors have it.
     server: String,
 }
@@ -37,7 +37,7 @@ impl Hop {
             host: proxy.url.host().to_owned(),
             host_with_zone: proxy.url.host_with_zone().into_owned(),
             port: proxy.url.port(),
-            proxy: Some((proxy.to_string(), proxy.url.scheme() == ProxyScheme::Https)),
+            proxy: Some(proxy.to_string()),
             server: url.to_string(),
         }
     }
@@ -69,7 +69,7 @@ impl Hop {
         let server = &self.server;
         match &self.proxy {
             None => Error::new(kind, format!("cannot connect to {server}: {what}")),
-            Some((proxy, _)) => {
+            Some(proxy) => {
                 let text = format!("cannot connect to {server}: the proxy {proxy} cannot be reached: {what}");
                 Error::new(ErrorKind::Proxy, text)
             }
@@ -84,8 +84,8 @@ impl Hop {
         }
     }
 
-    /// Where an attempt stands when its time is over: nothing, or the proxy in brackets.
-    pub(super) fn in_brackets(&self) -> String {
-        self.proxy.as_ref().map_or_else(String::new, |(proxy, _)| format!(" to the proxy {proxy}"))
+    /// The proxy, if it is one, as errors have it.
+    pub(super) fn proxy_name(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 }
